@@ -7,86 +7,86 @@ reinstall='Install it again: pipx reinstall shellenv (or: uv tool install --forc
 
 # Fails with one line that says what happened and one that says what to do.
 fail() {
-    printf 'shellenv: %s\n%s\n' "$1" "$2" >&2
-    exit 1
+  printf 'shellenv: %s\n%s\n' "$1" "$2" >&2
+  exit 1
 }
 
 # Sets `self`, the absolute path by which the user reaches this launcher. It is kept as it is
 # reached (~/.local/bin/shellenv, not pipx's file behind it), so that it outlives an upgrade.
 locate_self() {
-    case $0 in
-        /*) self=$0 ;;
-        */*) self=${PWD%/}/${0#./} ;;
-        *)
-            # `sh shellenv`: the file in this directory, or one that the shell found in $PATH
-            if [ -f "$0" ]; then
-                self=${PWD%/}/$0
-            else
-                self=$(command -v -- "$0") || self=$0
-            fi
-            ;;
-    esac
+  case $0 in
+    /*) self=$0 ;;
+    */*) self=${PWD%/}/${0#./} ;;
+    *)
+      # `sh shellenv`: the file in this directory, or one that the shell found in $PATH
+      if [ -f "$0" ]; then
+        self=${PWD%/}/$0
+      else
+        self=$(command -v -- "$0") || self=$0
+      fi
+      ;;
+  esac
 }
 
 # Sets `bin`, the directory of the real launcher: pipx and `uv tool` put a link in ~/.local/bin.
 locate_bin() {
-    bin=$self
-    while [ -L "$bin" ]; do
-        target=$(readlink "$bin") || break
-        case $target in
-            /*) bin=$target ;;
-            *) bin=${bin%/*}/$target ;;
-        esac
-    done
-    bin=${bin%/*}
+  bin=$self
+  while [ -L "$bin" ]; do
+    target=$(readlink "$bin") || break
+    case $target in
+      /*) bin=$target ;;
+      *) bin=${bin%/*}/$target ;;
+    esac
+  done
+  bin=${bin%/*}
 }
 
 # Prints what loads the static hook of shell $1. Fails, and prints nothing, where only the core
 # can say where that file is: an editable install, or more than one Python below the same prefix.
 print_hook() {
-    # Leaving the current directory is no loss: what follows is this printing or the core's.
-    cd -P -- "$bin/.." 2>/dev/null || return 1
-    shell=$1
-    hook=
-    set -- "${PWD%/}"/lib/python3*/*-packages/shellenv/shell/hook."$shell"
-    for file; do
-        # An editable install copies shell/ and templates/ here, never the package itself.
-        if [ -f "$file" ] && [ -f "${file%/shell/*}/__init__.py" ]; then
-            [ -z "$hook" ] || return 1
-            hook=$file
-        fi
-    done
-    [ -n "$hook" ] || return 1
-
-    # What single quotes alone cannot quote in all three shells
-    case $self$hook in
-        *[\'\\]* | *'
-'*) return 1 ;;
-    esac
-    if [ "$shell" = fish ]; then
-        printf "set -g __shellenv_bin '%s'\nsource '%s'\n" "$self" "$hook"
-    else
-        printf "__shellenv_bin='%s'\n\\. '%s'\n" "$self" "$hook"
+  # Leaving the current directory is no loss: what follows is this printing or the core's.
+  cd -P -- "$bin/.." 2>/dev/null || return 1
+  shell=$1
+  hook=
+  set -- "${PWD%/}"/lib/python3*/*-packages/shellenv/shell/hook."$shell"
+  for file; do
+    # An editable install copies shell/ and templates/ here, never the package itself.
+    if [ -f "$file" ] && [ -f "${file%/shell/*}/__init__.py" ]; then
+      [ -z "$hook" ] || return 1
+      hook=$file
     fi
+  done
+  [ -n "$hook" ] || return 1
+
+  # What single quotes alone cannot quote in all three shells
+  case $self$hook in
+    *[\'\\]* | *'
+'*) return 1 ;;
+  esac
+  if [ "$shell" = fish ]; then
+    printf "set -g __shellenv_bin '%s'\nsource '%s'\n" "$self" "$hook"
+  else
+    printf "__shellenv_bin='%s'\n\\. '%s'\n" "$self" "$hook"
+  fi
 }
 
 # Becomes the Python core, which is installed beside the launcher.
 exec_core() {
-    core=$bin/shellenv-core
-    [ -f "$core" ] || core=$(command -v shellenv-core) ||
-        fail "cannot find shellenv-core, which belongs beside $self" "$reinstall"
+  core=$bin/shellenv-core
+  [ -f "$core" ] || core=$(command -v shellenv-core) ||
+    fail "cannot find shellenv-core, which belongs beside $self" "$reinstall"
 
-    IFS= read -r shebang <"$core"
-    case $shebang in
-        '#!'*[[:space:]]*) ;;
-        '#!'*python*)
-            python=${shebang#??}
-            [ -x "$python" ] || fail "its Python is gone: $python" "$reinstall"
-            # -E: a project's PYTHONHOME or PYTHONPATH must not break the tool that unsets it.
-            exec "$python" -E "$core" "$@"
-            ;;
-    esac
-    exec "$core" "$@"
+  IFS= read -r shebang <"$core"
+  case $shebang in
+    '#!'*[[:space:]]*) ;;
+    '#!'*python*)
+      python=${shebang#??}
+      [ -x "$python" ] || fail "its Python is gone: $python" "$reinstall"
+      # -E: a project's PYTHONHOME or PYTHONPATH must not break the tool that unsets it.
+      exec "$python" -E "$core" "$@"
+      ;;
+  esac
+  exec "$core" "$@"
 }
 
 locate_self
@@ -94,11 +94,11 @@ locate_bin
 
 # Under a verb's bare name (run-shell, ls-dock, …) it is that verb.
 case ${0##*/} in
-    shellenv*) ;;
-    *) set -- "${0##*/}" "$@" ;;
+  shellenv*) ;;
+  *) set -- "${0##*/}" "$@" ;;
 esac
 
 case "$#:$1:$2" in
-    2:hook:bash | 2:hook:zsh | 2:hook:fish) print_hook "$2" && exit ;;
+  2:hook:bash | 2:hook:zsh | 2:hook:fish) print_hook "$2" && exit ;;
 esac
 exec_core "$@"

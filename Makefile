@@ -1,0 +1,44 @@
+# Two commands are enough: `make demo` shows what shellenv does, `make test` proves it.
+# Both make what they need (.venv in this checkout, programs by apt when run as root) and are
+# quiet about what is already there.
+
+# What the tests and the linters start
+PARTS = zsh fish bats tmux strace shellcheck shfmt direnv
+BENCH_PARTS = zsh fish direnv hyperfine strace npm
+
+.PHONY: help demo test lint bench clean venv dev parts
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make demo    the main job in a throw-away home, live at a terminal
+demo: venv
+	@scripts/demo.sh
+
+## make test    everything: linters, bats, pytest; installs what is missing
+test: lint
+	@bats tests
+	@.venv/bin/pytest -n auto
+
+## make lint    the linters alone
+lint: dev parts
+	@scripts/lint.sh
+
+## make bench   shellenv, direnv and mise side by side; writes docs/benchmarks.md
+bench: dev
+	@scripts/parts.sh $(BENCH_PARTS)
+	@.venv/bin/python bench
+
+## make clean   remove all that the others made in this checkout
+clean:
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find shellenv tests bench scripts -name __pycache__ -prune -exec rm -rf {} +
+
+venv:
+	@scripts/venv.sh
+
+dev:
+	@scripts/venv.sh dev
+
+parts:
+	@scripts/parts.sh $(PARTS)
