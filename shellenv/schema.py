@@ -1,0 +1,303 @@
+"""The one table of configuration sections and keys.
+
+`Configuration.md` is held equal to it by a test. A key is here once something implements it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+ANYWHERE = "anywhere"
+OWN_FILES = "the user's file"
+PERSONAL_FILE = "your personal file for a project"
+PROJECT_FILES = "project files and personal files"
+
+YES = ("yes", "true", "on", "1")
+NO = ("no", "false", "off", "0")
+
+
+class Key(NamedTuple):
+    """One setting.
+
+    `kind` is how its value is checked: `yes or no`, `directory` (absolute or from `~`), `paths`,
+    `code`, `text`, or the allowed words separated by ` | `. `name` is NAME where the user chooses
+    it. `default` is "" if there is none. `where` says in which files it counts; `variable` is the
+    environment variable that overrides the files, or "".
+    """
+
+    section: str
+    name: str
+    kind: str
+    default: str
+    meaning: str
+    example: str
+    where: str = ANYWHERE
+    variable: str = ""
+
+
+KEYS: tuple[Key, ...] = (
+    Key(
+        "shellenv",
+        "exec_env",
+        "auto | venv | docker | remote",
+        "auto",
+        "The execution environment to prefer. `auto` decides: docked, or `DOCKER_HOST` names "
+        "another machine: `remote`; else a virtual environment exists: `venv`; else the project "
+        "has a docker image: `docker`.",
+        "exec_env = venv",
+        variable="SHELLENV_EXEC_ENV",
+    ),
+    Key(
+        "shellenv",
+        "venv_dir",
+        "directory",
+        "~/.venv",
+        "Where virtual environments live, each named after its project. It must be known before "
+        "any project is, so a project's file cannot set it.",
+        "venv_dir = ~/envs",
+        OWN_FILES,
+        "SHELLENV_VENV_DIR",
+    ),
+    Key(
+        "shellenv",
+        "prompt",
+        "yes or no",
+        "yes",
+        "Show the active project as `(project)` in front of the prompt.",
+        "prompt = no",
+        variable="SHELLENV_PROMPT",
+    ),
+    Key(
+        "shellenv",
+        "quiet",
+        "yes or no",
+        "no",
+        "Do not say on entering that a file waits for approval. Errors are always shown.",
+        "quiet = yes",
+        variable="SHELLENV_QUIET",
+    ),
+    Key(
+        "shellenv",
+        "inherit",
+        "yes or no",
+        "yes",
+        "`no` makes this project stand alone: settings and virtual environments of directories "
+        "further out do not reach it. The machine's and your own settings still do.",
+        "inherit = no",
+        PROJECT_FILES,
+    ),
+    Key(
+        "shellenv",
+        "root",
+        "directory",
+        "",
+        "The only directory that this personal file is for, where two projects have one name.",
+        "root = ~/work/shop",
+        PERSONAL_FILE,
+    ),
+    Key(
+        "shellenv.env",
+        "NAME",
+        "text",
+        "",
+        "Sets the environment variable NAME. `$OTHER` and `${OTHER}` are replaced by that "
+        "variable's value, by nothing if it is unset; `$$` is a dollar sign. In the file's order, "
+        "so a line may use those above it. An empty value sets NAME to the empty string.",
+        "DATABASE_URL = postgres://localhost/$USER",
+    ),
+    Key(
+        "shellenv.path",
+        "prepend",
+        "paths",
+        "",
+        "Directories put in front of `PATH`, the first one first, separated by `:` or on lines of "
+        "their own, relative to the project's directory.",
+        "prepend = bin:scripts",
+    ),
+    Key(
+        "shellenv.aliases",
+        "NAME",
+        "text",
+        "",
+        "Defines the alias NAME.",
+        "t = pytest -q",
+    ),
+    Key(
+        "shellenv.hooks",
+        "enter",
+        "code",
+        "",
+        "Shell code run on entering, after everything else is set, in the shell that you use.",
+        'enter = echo "welcome to $PWD"',
+    ),
+    Key(
+        "shellenv.hooks",
+        "leave",
+        "code",
+        "",
+        "Shell code run on leaving, before anything is taken back.",
+        "leave = rm -f .scratch",
+    ),
+    Key(
+        "shellenv.dotenv",
+        "files",
+        "paths",
+        "",
+        "Files of `NAME=value` lines to set variables from, separated by `:` or on lines of their "
+        "own, relative to the project's directory; the later one wins, `[shellenv.env]` wins over "
+        "all. A missing file is no error. Each needs approval (`shellenv allow`), whoever names "
+        "it.",
+        "files = .env:.env.local",
+    ),
+    Key(
+        "shellenv.run",
+        "image",
+        "text",
+        "",
+        "The docker image to work in. With `exec_env = auto` its presence makes `docker` the "
+        "execution environment of a project that has no virtual environment.",
+        "image = python:3.12-slim",
+    ),
+)
+
+FREE_SECTIONS = ("shellenv.env", "shellenv.aliases")
+"""Sections whose keys the user names."""
+
+UNCHECKED_SECTIONS = (
+    "shellenv.run",
+    "shellenv.sync",
+    "shellenv.notebook",
+    "shellenv.ssh",
+    "shellenv.aws",
+)
+"""Known sections of which not every key is in the table yet: no key of theirs is unknown."""
+
+SECTIONS = (*dict.fromkeys(key.section for key in KEYS), *UNCHECKED_SECTIONS[1:])
+"""Every known section whose name starts with `shellenv`."""
+
+VARIABLES = {key.variable: key for key in KEYS if key.variable}
+"""Environment variables that override the files."""
+
+_BY_NAME = {(key.section, key.name): key for key in KEYS}
+
+PREFIX = "shellenv"
+
+_OWN_PREFIXES = ("SHELLENV_", "__shellenv", "__SHELLENV")
+
+_PROMPTS = (
+    "PS0 PS1 PS2 PS3 PS4 PROMPT PROMPT2 PROMPT3 PROMPT4 PROMPT_COMMAND PROMPT_DIRTRIM RPROMPT "
+    "RPROMPT2 RPS1 RPS2 SPROMPT prompt fish_prompt psvar PSVAR"
+)
+
+# From bash(1) "Shell Variables", zshparam(1) "Parameters Set By The Shell" and "Used By The
+# Shell", zshmodules(1) "The zsh/parameter Module", fish(1) "Special variables": what a shell keeps
+# up to date itself, makes read-only, gives another type, or breaks on.
+_SHELLS_OWN = (
+    # POSIX and all shells
+    "_ COLUMNS EUID IFS LINENO LINES OLDPWD OPTARG OPTERR OPTIND PPID PWD RANDOM SECONDS SHLVL UID "
+    # bash
+    "BASH BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_CMDS BASH_COMMAND "
+    "BASH_EXECUTION_STRING BASH_LINENO BASH_REMATCH BASH_SOURCE BASH_SUBSHELL BASH_VERSINFO "
+    "BASH_VERSION BASH_XTRACEFD COMP_CWORD COMP_KEY COMP_LINE COMP_POINT COMP_TYPE COMP_WORDBREAKS "
+    "COMP_WORDS COMPREPLY COPROC DIRSTACK EPOCHREALTIME EPOCHSECONDS EXECIGNORE FUNCNAME FUNCNEST "
+    "GLOBIGNORE GROUPS HISTCMD HOSTTYPE MACHTYPE MAPFILE OSTYPE PIPESTATUS POSIXLY_CORRECT "
+    "READLINE_ARGUMENT READLINE_LINE READLINE_MARK READLINE_POINT REPLY SHELLOPTS SRANDOM "
+    # zsh
+    "ARGC CPUTYPE EGID ERRNO GID HISTCHARS TRY_BLOCK_ERROR TRY_BLOCK_INTERRUPT TTY TTYIDLE "
+    "USERNAME VENDOR ZSH_ARGZERO ZSH_EVAL_CONTEXT ZSH_EXECUTION_STRING ZSH_NAME ZSH_PATCHLEVEL "
+    "ZSH_SUBSHELL ZSH_VERSION aliases argv builtins cdpath commands dirstack dis_aliases "
+    "dis_builtins dis_functions dis_functions_source dis_galiases dis_patchars dis_reswords dis_saliases "
+    "epochtime errnos fignore fpath funcfiletrace funcsourcetrace funcstack functions "
+    "functions_source functrace galiases histchars history historywords jobdirs jobstates jobtexts "
+    "keymaps langinfo mailpath manpath match mbegin mend module_path modules nameddirs options "
+    "parameters path patchars pipestatus reswords reply saliases signals status sysparams termcap "
+    "terminfo userdirs usergroups watch widgets zsh_eval_context zsh_scheduled_events "
+    # fish
+    "CMD_DURATION FISH_VERSION fish_function_path fish_kill_signal fish_killring fish_pid "
+    "fish_user_paths hostname status_generation umask version"
+)
+
+_REFUSED = {
+    **dict.fromkeys(_SHELLS_OWN.split(), "the shell itself keeps it"),
+    **dict.fromkeys(_PROMPTS.split(), "the prompt is the shell's; see [shellenv] prompt"),
+    "PATH": "use [shellenv.path] prepend",
+    "HOME": "the hook finds its own files by it",
+    "VIRTUAL_ENV": "the project's virtual environment sets it",
+    "VIRTUAL_ENV_PROMPT": "the project's virtual environment sets it",
+}
+
+_ALIAS_REFUSED = frozenset("'\"$`=/;&|<>()\\")
+
+# Reserved words: an alias of that name would change the shell's grammar (bash, zsh) or cannot be
+# defined (fish).
+_RESERVED_WORDS = (
+    "! [ [[ ]] { } and begin builtin case command coproc do done elif else end esac exec fi for "
+    "foreach function if in nocorrect not or repeat return select switch then time until while"
+)
+
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_DIGITS = frozenset("0123456789")
+
+
+def known(section: str, name: str) -> Key | None:
+    """The table's row for a key; None if there is no such key. In free sections any name is."""
+    if section in FREE_SECTIONS:
+        name = "NAME"
+    return _BY_NAME.get((section, name))
+
+
+def is_ours(section: str) -> bool:
+    """True for sections that belong to shellenv; all others are dockerutils'."""
+    return section.lower().startswith(PREFIX)
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """The candidate most like `word`, or "" if none is like it."""
+    import difflib
+
+    lowered = {candidate.lower(): candidate for candidate in sorted(candidates, reverse=True)}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1)
+    return lowered[close[0]] if close else ""
+
+
+def is_variable(name: str) -> bool:
+    """True for names that every shell can export: [A-Za-z_][A-Za-z0-9_]*."""
+    return bool(name) and name[0] in _LETTERS and set(name) <= _LETTERS | _DIGITS
+
+
+def variable_problem(name: str) -> str:
+    """Why a project must not set the variable `name`; "" if it may."""
+    if not is_variable(name):
+        return f"{name!r} is not a variable name (letters, digits and _, no digit first)"
+    if name in _REFUSED:
+        return f"{name} cannot be set here: {_REFUSED[name]}"
+    if name.startswith(_OWN_PREFIXES):
+        return f"{name} cannot be set here: it is shellenv's own"
+    return ""
+
+
+def alias_problem(name: str) -> str:
+    """Why `name` cannot be an alias in every shell; "" if it can."""
+    if name.startswith("-"):
+        return f"{name!r} is not an alias name: it starts with a dash"
+    bad = sorted({c for c in name if c in _ALIAS_REFUSED or c.isspace() or not c.isprintable()})
+    if bad:
+        return f"{name!r} is not an alias name: it contains {bad[0]!r}"
+    if name in _RESERVED_WORDS.split():
+        return f"{name!r} is not an alias name: it is a reserved word"
+    if name.startswith(_OWN_PREFIXES):
+        return f"{name!r} is not an alias name: it is shellenv's own"
+    return ""
+
+
+def value_problem(kind: str, value: str) -> str:
+    """What is wrong with `value` for a key of this kind; "" if nothing."""
+    if kind == "yes or no":
+        return "" if value.lower() in YES + NO else f"{value!r} is neither yes nor no"
+    if " | " in kind:
+        words = kind.split(" | ")
+        return "" if value in words else f"{value!r} is none of {', '.join(words)}"
+    if kind == "directory" and not (value == "~" or value.startswith(("/", "~/"))):
+        return f"{value!r} is not an absolute path (it may start with ~/)"
+    return ""
