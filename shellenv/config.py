@@ -113,7 +113,7 @@ def read_layer(file: str, root: str | None, content: bytes, *, personal: bool = 
         where.add(schema.PERSONAL_FILE)
     sections: dict[str, dict[str, Entry]] = {}
     warnings: list[str] = []
-    for name, (line, keys) in _parse(file, _decode(file, content)).items():
+    for name, (line, keys) in _parse(file, decode(file, content)).items():
         entries = {key: Entry(value, Origin(file, at), root) for key, (value, at) in keys.items()}
         if schema.is_ours(name):
             warnings += _check_section(name, Origin(file, line), entries, where)
@@ -152,7 +152,7 @@ def merge(layers: Iterable[Layer]) -> Config:
             by_root.setdefault(layer.root, []).append(layer)
     roots: list[str] = []
     for root, own in by_root.items():
-        roots = [*roots, root] if inherits(own) else [root]
+        roots = [root] if stands_alone(own) else [*roots, root]
     sections: dict[str, dict[str, Entry]] = {}
     warnings: list[str] = []
     for layer in given:
@@ -163,13 +163,15 @@ def merge(layers: Iterable[Layer]) -> Config:
     return Config(sections, tuple(warnings))
 
 
-def inherits(layers: Iterable[Layer]) -> bool:
-    """False if the layers of one project directory say `inherit = no` (the last word counts)."""
-    answer = True
-    for layer in layers:
-        value = layer.value("shellenv", "inherit")
-        answer = answer if value is None else is_yes(value)
-    return answer
+def stands_alone(layers: Iterable[Layer]) -> bool:
+    """True if the layers of one project directory say `inherit = no` (the last word counts)."""
+    said = [value for layer in layers if (value := layer.value("shellenv", "inherit")) is not None]
+    return bool(said) and not is_yes(said[-1])
+
+
+def inherits(layer: Layer) -> bool:
+    """False if this layer by itself says `inherit = no`."""
+    return not stands_alone([layer])
 
 
 def is_for(ctx: Context, layer: Layer, directory: str) -> bool:
@@ -197,7 +199,11 @@ def split_paths(value: str) -> tuple[str, ...]:
 # --- parsing ---------------------------------------------------------------------------------
 
 
-def _decode(file: str, content: bytes) -> str:
+def decode(file: str, content: bytes) -> str:
+    """A file's content as text, without a byte order mark.
+
+    Raises ConfigError if it is larger than `files.MAX_BYTES`, not UTF-8, or contains a NUL byte.
+    """
     if len(content) > files.MAX_BYTES:
         raise ConfigError(
             Origin(file, 0),

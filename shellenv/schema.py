@@ -112,7 +112,8 @@ KEYS: tuple[Key, ...] = (
         "paths",
         "",
         "Directories put in front of `PATH`, the first one first, separated by `:` or on lines of "
-        "their own, relative to the project's directory.",
+        "their own, relative to the project's directory. An inner project's stand before those of "
+        "the project around it.",
         "prepend = bin:scripts",
     ),
     Key(
@@ -207,8 +208,8 @@ _SHELLS_OWN = (
     "ARGC CPUTYPE EGID ERRNO GID HISTCHARS TRY_BLOCK_ERROR TRY_BLOCK_INTERRUPT TTY TTYIDLE "
     "USERNAME VENDOR ZSH_ARGZERO ZSH_EVAL_CONTEXT ZSH_EXECUTION_STRING ZSH_NAME ZSH_PATCHLEVEL "
     "ZSH_SUBSHELL ZSH_VERSION aliases argv builtins cdpath commands dirstack dis_aliases "
-    "dis_builtins dis_functions dis_functions_source dis_galiases dis_patchars dis_reswords dis_saliases "
-    "epochtime errnos fignore fpath funcfiletrace funcsourcetrace funcstack functions "
+    "dis_builtins dis_functions dis_functions_source dis_galiases dis_patchars dis_reswords "
+    "dis_saliases epochtime errnos fignore fpath funcfiletrace funcsourcetrace funcstack functions "
     "functions_source functrace galiases histchars history historywords jobdirs jobstates jobtexts "
     "keymaps langinfo mailpath manpath match mbegin mend module_path modules nameddirs options "
     "parameters path patchars pipestatus reswords reply saliases signals status sysparams termcap "
