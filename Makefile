@@ -13,7 +13,7 @@ help:
 
 ## make demo    the main job in a throw-away home, live at a terminal
 demo: venv
-	@scripts/demo.sh
+	@.venv/bin/python scripts/demo.py
 
 ## make test    everything: linters, bats, pytest; installs what is missing
 test: lint
