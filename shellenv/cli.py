@@ -1,0 +1,309 @@
+"""The program: finds the verb, calls it, and is the one place that reports failures.
+
+A verb is a function `(ctx, args) -> exit status` in a module that is imported when it is asked
+for. `export` runs at a shell's prompt, so nothing here may cost: argparse is imported by the verbs
+that use it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from shellenv.errors import ShellenvError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Verb(NamedTuple):
+    """A row of the table: where the verb is, how it is called, and how it is explained.
+
+    `target` is `module:function`, or "" for what only the hook in a shell can do.
+    """
+
+    target: str
+    arguments: str
+    summary: str
+    examples: tuple[str, ...]
+
+
+VERBS: dict[str, Verb] = {
+    "hook": Verb(
+        "shellenv.hook:main",
+        "SHELL",
+        "print the line that loads the hook, for an rc file",
+        (
+            'eval "$(shellenv hook bash)"      in ~/.bashrc',
+            'eval "$(shellenv hook zsh)"       in ~/.zshrc',
+            "shellenv hook fish | source       in ~/.config/fish/config.fish",
+        ),
+    ),
+    "export": Verb(
+        "shellenv.export:main",
+        "SHELL",
+        "print what would bring this shell up to date (bash, zsh, fish), or json for editors",
+        (
+            'eval "$(shellenv export bash)"',
+            "shellenv export json",
+        ),
+    ),
+    "exec": Verb(
+        "shellenv.exec:main",
+        "[DIR] -- CMD...",
+        "run a command in a directory's environment, without a hook",
+        (
+            "shellenv exec -- pytest -q",
+            "shellenv exec ~/src/api -- python -m api",
+        ),
+    ),
+    "status": Verb(
+        "shellenv.status:main",
+        "[--json]",
+        "what is active here, and why",
+        (
+            "shellenv status",
+            "shellenv status --json | jq .project",
+        ),
+    ),
+    "allow": Verb(
+        "shellenv.approval:allow",
+        "[DIR]",
+        "approve a project's configuration as it is now",
+        (
+            "shellenv allow                    the project you are in",
+            "shellenv allow ~/src/api",
+        ),
+    ),
+    "deny": Verb(
+        "shellenv.approval:deny",
+        "[DIR]",
+        "refuse a project's configuration, whatever it says",
+        (
+            "shellenv deny",
+            "shellenv deny ~/src/api",
+        ),
+    ),
+    "reload": Verb(
+        "",
+        "",
+        "apply everything again, in this shell",
+        ("shellenv reload",),
+    ),
+    "pause": Verb(
+        "",
+        "",
+        "take everything back until resume, in this shell",
+        ("shellenv pause",),
+    ),
+    "resume": Verb(
+        "",
+        "",
+        "go on after pause, in this shell",
+        ("shellenv resume",),
+    ),
+    "config": Verb(
+        "shellenv.settings:main",
+        "[get KEY | list] [--show-origin] [--json]",
+        "the settings that count here",
+        (
+            "shellenv config                   all settings",
+            "shellenv config get venv_dir      [shellenv] venv_dir",
+            "shellenv config get env.PORT      PORT in [shellenv.env]",
+            "shellenv config list --show-origin",
+        ),
+    ),
+}
+
+NO_ARGPARSE = ("hook", "export")
+"""Verbs on the path to a prompt (argparse takes 8 ms); `--help` is handled here for them."""
+
+LOADERS = {
+    "bash": 'put this line into ~/.bashrc: eval "$(shellenv hook bash)"',
+    "zsh": 'put this line into ~/.zshrc: eval "$(shellenv hook zsh)"',
+    "fish": "put this line into ~/.config/fish/config.fish: shellenv hook fish | source",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `shellenv` with these arguments (default: the process's) and return its exit status.
+
+    0; 1 refused or failed, with one line that says what happened and one that says what to do; 2
+    wrong usage; 130 interrupted. A reader of stdout that goes away ends the run with 1, silently.
+    Never raises, and shows no traceback unless SHELLENV_DEBUG is 1.
+    """
+    try:
+        status = run(sys.argv[1:] if argv is None else argv)
+        write("")
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _abandon_stdout()
+        return 1
+    except ShellenvError as error:
+        return _report(error.message, error.hint, error.status)
+    except Exception as error:
+        what = str(error).strip() or "no further information"
+        hint = "this should not happen; set SHELLENV_DEBUG=1 for the traceback"
+        return _report(f"{type(error).__name__}: {what}", hint, 1)
+    return status
+
+
+def run(argv: list[str]) -> int:
+    """Call the verb that `argv` names; raises what it raises."""
+    if not argv:
+        say(_overview().rstrip("\n"))
+        return 2
+    name, *args = argv
+    if name in ("--help", "-h"):
+        write(_overview())
+        return 0
+    if name == "--version":
+        from shellenv import __version__
+
+        write(f"shellenv {__version__}\n")
+        return 0
+    verb = VERBS.get(name)
+    if verb is None:
+        raise _unknown(name)
+    if (name in NO_ARGPARSE or not verb.target) and args and args[0] in ("--help", "-h"):
+        write(_help(name, verb))
+        return 0
+    if not verb.target:
+        raise _needs_hook(name)
+    module, _, function = verb.target.partition(":")
+    from shellenv.context import Context
+
+    # With a `fromlist`, __import__ returns the module itself; importlib would cost an import.
+    entry = getattr(__import__(module, fromlist=[function]), function)
+    try:
+        status: int = entry(Context.from_process(), args)
+    except SystemExit:  # argparse, after --help
+        return 0
+    return status
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """An argument parser for a verb, with its `--help`. Wrong usage raises ShellenvError."""
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> None:  # type: ignore[override]
+            raise ShellenvError(f"{name}: {message}", f"shellenv {name} --help shows how", 2)
+
+    verb = VERBS[name]
+    return Parser(
+        prog=f"shellenv {name}",
+        usage=f"shellenv {name} {verb.arguments}",
+        description=f"{verb.summary[:1].upper()}{verb.summary[1:]}.",
+        epilog=_examples(verb),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def write(text: str) -> None:
+    """Write data or code to stdout, byte for byte: what was not UTF-8 leaves as it came.
+
+    Raises ShellenvError if stdout is closed or cannot take it, and BrokenPipeError if its reader
+    is gone.
+    """
+    if sys.stdout is None:
+        if text:
+            raise ShellenvError("stdout is closed", "this verb writes its answer there")
+        return
+    try:
+        sys.stdout.flush()  # what others printed, argparse for one
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _abandon_stdout()
+        raise ShellenvError(
+            f"cannot write to stdout: {error.strerror}", "what was printed is not complete"
+        ) from error
+
+
+def say(text: str) -> None:
+    """Tell a person something: lines on stderr, without a control character of any file's name."""
+    if sys.stderr is not None:
+        with suppress(OSError):  # nobody is there to be told
+            print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with control characters and bytes that are no UTF-8 spelled out."""
+    if text.isprintable():
+        return text
+    spelled = []
+    for char in text:
+        code = ord(char)
+        if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8 (PEP 383)
+            spelled.append(f"\\x{code - 0xDC00:02x}")
+        elif code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code <= 0xDFFF:
+            spelled.append(char.encode("unicode_escape").decode("ascii"))
+        else:
+            spelled.append(char)
+    return "".join(spelled)
+
+
+def _abandon_stdout() -> None:
+    """Send what is still in stdout's buffer nowhere: Python flushes once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _report(message: str, hint: str, status: int) -> int:
+    from shellenv.context import Context
+
+    if Context.from_process().env.get("SHELLENV_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    say(f"shellenv: {_one_line(message)}" + (f"\n{_one_line(hint)}" if hint else ""))
+    return status
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    rows = (f"  {name:{width}}  {verb.summary}\n" for name, verb in VERBS.items())
+    return (
+        "usage: shellenv VERB ...\n\n"
+        "cd into a project and its environment is there; leave and it is gone.\n\n"
+        f"{''.join(rows)}\n"
+        "shellenv VERB --help explains a verb; shellenv --version tells the version.\n"
+    )
+
+
+def _help(name: str, verb: Verb) -> str:
+    usage = f"usage: shellenv {name} {verb.arguments}".rstrip()
+    return f"{usage}\n\n{verb.summary[:1].upper()}{verb.summary[1:]}.\n\n{_examples(verb)}"
+
+
+def _examples(verb: Verb) -> str:
+    return "examples:\n" + "".join(f"  {example}\n" for example in verb.examples)
+
+
+def _unknown(name: str) -> Exception:
+    from shellenv.schema import nearest
+
+    what = "option" if name.startswith("-") else "verb"
+    near = nearest(name, VERBS)
+    hint = f"did you mean `shellenv {near}`?" if near else "shellenv --help lists the verbs"
+    return ShellenvError(f"unknown {what} {name!r}", hint, 2)
+
+
+def _needs_hook(name: str) -> Exception:
+    from shellenv.context import Context
+
+    shell = os.path.basename(Context.from_process().env.get("SHELL", ""))
+    return ShellenvError(
+        f"{name} acts on the shell it is typed in, and the hook is not loaded there",
+        LOADERS.get(shell, LOADERS["bash"]),
+    )

@@ -1,0 +1,78 @@
+"""The hint: which execution environment a run would use, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from shellenv.config import Config
+from shellenv.project import Project
+
+LOOPBACK = ("localhost", "127.", "::1")
+
+IMAGE_SIGNS = ("docker", ".devcontainer", ".devcontainer.json")
+"""What, in a project's root, says that it has a docker image."""
+
+
+class Hint(NamedTuple):
+    """`exec_env` is `venv`, `docker`, `remote`, or "" where nothing to run in was found.
+
+    `reason` is a clause that says why, for people.
+    """
+
+    exec_env: str
+    reason: str
+
+
+def hint(
+    env: Mapping[str, str],
+    config: Config,
+    project: Project | None,
+    image: str = "",
+    option: str = "",
+) -> Hint:
+    """The execution environment by the rules, first match wins. Pure.
+
+    `option` is what `--env` said, "" if nothing; `image` is the path that shows a docker image
+    (see `image_sign`), "" if there is none.
+    """
+    if option and option != "auto":
+        return Hint(option, f"--env {option}")
+    chosen = None if option else config.get("shellenv", "exec_env")
+    if chosen is not None and chosen.value != "auto":
+        return Hint(chosen.value, f"exec_env = {chosen.value} ({chosen.origin})")
+    if env.get("SHELLENV_DOCK"):
+        return Hint("remote", f"docked to {env['SHELLENV_DOCK']}")
+    if host := other_machine(env.get("DOCKER_HOST", "")):
+        return Hint("remote", f"DOCKER_HOST names another machine, {host}")
+    if project is not None and project.venv is not None:
+        return Hint("venv", f"the project has the virtual environment {project.venv}")
+    if image:
+        return Hint("docker", f"the project has a docker image: {image}")
+    if project is not None and (entry := config.get("shellenv.run", "image")) and entry.value:
+        return Hint("docker", f"[shellenv.run] image = {entry.value} ({entry.origin})")
+    return Hint("", "there is neither a virtual environment nor a docker image")
+
+
+def image_sign(root: str) -> str:
+    """What in a project's root shows that it has a docker image: a path, or ""."""
+    paths = (f"{root.rstrip('/')}/{sign}" for sign in IMAGE_SIGNS)
+    return next((path for path in paths if os.path.exists(path)), "")
+
+
+def other_machine(docker_host: str) -> str:
+    """The host part of a `DOCKER_HOST` if that is another machine, else "".
+
+    `ssh://` always is; `tcp://` is unless it names the loopback interface; `unix://`, `fd://` and
+    `npipe://` never are. A bare `host:port` means tcp, as for docker.
+    """
+    scheme, separator, rest = docker_host.partition("://")
+    if not separator:
+        scheme, rest = "tcp", docker_host
+    if scheme not in ("ssh", "tcp", "http", "https"):
+        return ""
+    host = rest.partition("/")[0].rpartition("@")[2]
+    if scheme != "ssh" and host.strip("[").startswith(LOOPBACK):
+        return ""
+    return host
