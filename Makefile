@@ -18,7 +18,7 @@ demo: venv
 ## make test    everything: linters, bats, pytest; installs what is missing
 test: lint
 	@bats tests
-	@.venv/bin/pytest -n auto --dist loadgroup
+	@.venv/bin/pytest -n auto
 
 ## make lint    the linters alone
 lint: dev parts

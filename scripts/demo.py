@@ -27,7 +27,7 @@ from typing import NamedTuple
 LAUNCHER = Path(sys.executable).parent / "shellenv"
 
 RC = r"""
-PS1='\w \$ '
+PS1='\w $ '
 eval "$(shellenv hook bash)"
 """
 

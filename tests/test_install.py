@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -14,9 +15,6 @@ from typing import NamedTuple
 
 import pytest
 from harness import SHELLS, Home, Result, Shell, require, run, trace_command, which
-
-# One worker does all of this file, so that the package is built once.
-pytestmark = pytest.mark.xdist_group("install")
 
 SOURCE = Path(__file__).resolve().parent.parent
 
@@ -49,33 +47,49 @@ def tool(*argv: str | Path, **env: str | Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.fixture(scope="module")
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A directory that `make` fills once, for all of pytest-xdist's workers."""
+    top = factory.getbasetemp()
+    directory = (top.parent if "PYTEST_XDIST_WORKER" in os.environ else top) / name
+    with directory.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = directory.with_suffix(".done")
+        if not done.exists():
+            directory.mkdir()
+            make(directory)
+            done.touch()
+    return directory
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    out = tmp_path_factory.mktemp("dist")
-    tool(sys.executable, "-m", "build", "--outdir", out, SOURCE)
+    out = once(
+        tmp_path_factory,
+        "dist",
+        lambda directory: tool(sys.executable, "-m", "build", "--outdir", directory, SOURCE),
+    )
     (sdist,) = out.glob("*.tar.gz")
     (wheel,) = out.glob("*.whl")
     return Built(sdist, wheel)
 
 
-def by_pip(built: Built, directory: Path) -> Path:
-    venv = directory / "venv"
-    tool(sys.executable, "-m", "venv", venv)
-    tool(venv / "bin/pip", "install", built.wheel)
-    return venv / "bin"
+# Each installs into a directory of its own, and has a user's PATH directory in `bin` there.
 
 
-def by_pip_editable(built: Built, directory: Path) -> Path:
+def by_pip(built: Built, directory: Path) -> None:
+    tool(sys.executable, "-m", "venv", directory)
+    tool(directory / "bin/pip", "install", built.wheel)
+
+
+def by_pip_editable(built: Built, directory: Path) -> None:
     with tarfile.open(built.sdist) as archive:
-        archive.extractall(directory)
-    (checkout,) = directory.glob("shellenv-*")
-    venv = directory / "venv"
-    tool(sys.executable, "-m", "venv", venv)
-    tool(venv / "bin/pip", "install", "--editable", checkout)
-    return venv / "bin"
+        archive.extractall(directory / "checkout")
+    (checkout,) = (directory / "checkout").iterdir()
+    tool(sys.executable, "-m", "venv", directory)
+    tool(directory / "bin/pip", "install", "--editable", checkout)
 
 
-def by_pipx(built: Built, directory: Path) -> Path:
+def by_pipx(built: Built, directory: Path) -> None:
     require("pipx")
     tool(
         which("pipx") or "pipx",
@@ -84,10 +98,9 @@ def by_pipx(built: Built, directory: Path) -> Path:
         PIPX_BIN_DIR=directory / "bin",
         PIPX_MAN_DIR=directory / "man",
     )
-    return directory / "bin"
 
 
-def by_uv(built: Built, directory: Path) -> Path:
+def by_uv(built: Built, directory: Path) -> None:
     require("uv")
     tool(
         which("uv") or "uv",
@@ -96,10 +109,9 @@ def by_uv(built: Built, directory: Path) -> Path:
         UV_TOOL_BIN_DIR=directory / "bin",
         UV_PYTHON_DOWNLOADS="never",
     )
-    return directory / "bin"
 
 
-INSTALLERS: dict[str, Callable[[Built, Path], Path]] = {
+INSTALLERS: dict[str, Callable[[Built, Path], None]] = {
     "pip": by_pip,
     "pip -e": by_pip_editable,
     "pipx": by_pipx,
@@ -107,13 +119,15 @@ INSTALLERS: dict[str, Callable[[Built, Path], Path]] = {
 }
 
 
-@pytest.fixture(scope="module", params=INSTALLERS)
+@pytest.fixture(scope="session", params=INSTALLERS)
 def installed(
     request: pytest.FixtureRequest, built: Built, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:
     kind: str = request.param
-    directory = tmp_path_factory.mktemp(kind.replace(" ", "_"))
-    return Installed(kind, INSTALLERS[kind](built, directory))
+    install = INSTALLERS[kind]
+    name = kind.replace(" ", "_")
+    directory = once(tmp_path_factory, name, lambda directory: install(built, directory))
+    return Installed(kind, directory / "bin")
 
 
 @pytest.fixture
@@ -188,7 +202,7 @@ def test_the_hook_is_printed_without_python(
 
 @pytest.mark.parametrize("installed", ["pip -e"], indirect=True)
 def test_an_editable_install_uses_the_source_tree(installed: Installed, user: Home) -> None:
-    (checkout,) = installed.bin.parent.parent.glob("shellenv-*/shell")
+    (checkout,) = installed.bin.parent.glob("checkout/*/shell")
     assert f"'{checkout}/hook.zsh'" in installed.run(user, "hook", "zsh").ok()
 
 
