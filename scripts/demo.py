@@ -147,7 +147,9 @@ class Terminal:
             try:
                 fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
                 os.chdir(home)
-                os.execve(bash(), argv(home), {**environment(home), "TERM": "dumb"})
+                # without line editing, the echo of a line is that line and nothing else
+                options = {**environment(home), "TERM": "dumb", "LC_ALL": "C"}
+                os.execve(bash(), [bash(), "--noediting", *argv(home)[1:]], options)
             finally:
                 os._exit(127)
         self.prompt = self._until_ready()
