@@ -195,6 +195,8 @@ _PROMPTS = (
 # Shell", zshmodules(1) "The zsh/parameter Module", fish(1) "Special variables": what a shell keeps
 # up to date itself, makes read-only, gives another type, or breaks on.
 _SHELLS_OWN = (
+    # Assigning to these truncates the user's history, which nothing can bring back
+    "HISTFILESIZE HISTSIZE SAVEHIST "
     # POSIX and all shells
     "_ COLUMNS EUID IFS LINENO LINES OLDPWD OPTARG OPTERR OPTIND PPID PWD RANDOM SECONDS SHLVL UID "
     # bash
@@ -205,15 +207,16 @@ _SHELLS_OWN = (
     "GLOBIGNORE GROUPS HISTCMD HOSTTYPE MACHTYPE MAPFILE OSTYPE PIPESTATUS POSIXLY_CORRECT "
     "READLINE_ARGUMENT READLINE_LINE READLINE_MARK READLINE_POINT REPLY SHELLOPTS SRANDOM "
     # zsh
-    "ARGC CPUTYPE EGID ERRNO GID HISTCHARS TRY_BLOCK_ERROR TRY_BLOCK_INTERRUPT TTY TTYIDLE "
-    "USERNAME VENDOR ZSH_ARGZERO ZSH_EVAL_CONTEXT ZSH_EXECUTION_STRING ZSH_NAME ZSH_PATCHLEVEL "
-    "ZSH_SUBSHELL ZSH_VERSION aliases argv builtins cdpath commands dirstack dis_aliases "
-    "dis_builtins dis_functions dis_functions_source dis_galiases dis_patchars dis_reswords "
-    "dis_saliases epochtime errnos fignore fpath funcfiletrace funcsourcetrace funcstack functions "
-    "functions_source functrace galiases histchars history historywords jobdirs jobstates jobtexts "
-    "keymaps langinfo mailpath manpath match mbegin mend module_path modules nameddirs options "
-    "parameters path patchars pipestatus reswords reply saliases signals status sysparams termcap "
-    "terminfo userdirs usergroups watch widgets zsh_eval_context zsh_scheduled_events "
+    "ARGC CPUTYPE EGID ERRNO FIGNORE GID HISTCHARS KEYBOARD_HACK MODULE_PATH TRY_BLOCK_ERROR "
+    "TRY_BLOCK_INTERRUPT TTY TTYIDLE USERNAME VENDOR ZSH_ARGZERO ZSH_EVAL_CONTEXT "
+    "ZSH_EXECUTION_STRING ZSH_NAME ZSH_PATCHLEVEL ZSH_SUBSHELL ZSH_VERSION aliases argv builtins "
+    "cdpath commands dirstack dis_aliases dis_builtins dis_functions dis_functions_source "
+    "dis_galiases dis_patchars dis_reswords dis_saliases epochtime errnos fignore fpath "
+    "funcfiletrace funcsourcetrace funcstack functions functions_source functrace galiases "
+    "histchars history historywords jobdirs jobstates jobtexts keymaps langinfo mailpath manpath "
+    "mapfile match mbegin mend module_path modules nameddirs options parameters patchars path "
+    "pipestatus reply reswords saliases signals status sysparams termcap terminfo userdirs "
+    "usergroups watch widgets zsh_eval_context zsh_scheduled_events "
     # fish
     "CMD_DURATION FISH_VERSION fish_function_path fish_kill_signal fish_killring fish_pid "
     "fish_user_paths hostname status_generation umask version"
@@ -230,11 +233,13 @@ _REFUSED = {
 
 _ALIAS_REFUSED = frozenset("'\"$`=/;&|<>()\\")
 
-# Reserved words: an alias of that name would change the shell's grammar (bash, zsh) or cannot be
-# defined (fish).
+# Reserved words of bash (RESERVED WORDS), zsh (Reserved Words) and fish (`function` refuses them):
+# an alias of that name would change the shell's grammar, or cannot be defined.
 _RESERVED_WORDS = (
-    "! [ [[ ]] { } and begin builtin case command coproc do done elif else end esac exec fi for "
-    "foreach function if in nocorrect not or repeat return select switch then time until while"
+    "! [ [[ ]] _ { } and argparse begin break builtin case command continue coproc declare do done "
+    "elif else end esac eval exec export fi float for foreach function if in integer local "
+    "nocorrect not or read readonly repeat return select set status string switch test then time "
+    "typeset until while"
 )
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
