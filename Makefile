@@ -32,7 +32,7 @@ bench: dev
 ## make clean   remove all that the others made in this checkout
 clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
-	find shellenv tests bench scripts -name __pycache__ -prune -exec rm -rf {} +
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 venv:
 	@scripts/venv.sh
