@@ -146,10 +146,11 @@ KEYS: tuple[Key, ...] = (
         "paths",
         "",
         "Files of `NAME=value` lines to set variables from, separated by `:` or on lines of their "
-        "own, relative to the project's directory; the later one wins, `[shellenv.env]` wins over "
-        "all. A missing file is no error. Each needs approval (`shellenv allow`), whoever names "
-        "it.",
+        "own, relative to the project's directory; the later one wins, `[shellenv.env]` of the "
+        "same directory wins over all. A missing file is no error. Each needs approval of its own, "
+        "also where a personal file names it.",
         "files = .env:.env.local",
+        PROJECT_FILES,
     ),
     Key(
         "shellenv.run",
