@@ -138,6 +138,7 @@ def main(argv: list[str] | None = None) -> int:
         status = run(sys.argv[1:] if argv is None else argv)
         write("")
     except KeyboardInterrupt:
+        _abandon_stdout()
         return 130
     except BrokenPipeError:
         _abandon_stdout()
@@ -154,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(argv: list[str]) -> int:
     """Call the verb that `argv` names; raises what it raises."""
     if not argv:
-        say(_overview().rstrip("\n"))
+        say(*_overview().splitlines())
         return 2
     name, *args = argv
     if name in ("--help", "-h"):
@@ -227,11 +228,11 @@ def write(text: str) -> None:
         ) from error
 
 
-def say(text: str) -> None:
-    """Tell a person something: lines on stderr, without a control character of any file's name."""
+def say(*lines: str) -> None:
+    """Tell a person something on stderr, without a control character out of any file's name."""
     if sys.stderr is not None:
         with suppress(OSError):  # nobody is there to be told
-            print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
+            print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
@@ -262,12 +263,8 @@ def _report(message: str, hint: str, status: int) -> int:
         import traceback
 
         traceback.print_exc()
-    say(f"shellenv: {_one_line(message)}" + (f"\n{_one_line(hint)}" if hint else ""))
+    say(f"shellenv: {message}", *([hint] if hint else []))
     return status
-
-
-def _one_line(text: str) -> str:
-    return text.replace("\n", "\\n")
 
 
 def _overview() -> str:

@@ -9,8 +9,6 @@ from typing import NamedTuple
 from shellenv.config import Config
 from shellenv.project import Project
 
-LOOPBACK = ("localhost", "127.", "::1")
-
 IMAGE_SIGNS = ("docker", ".devcontainer", ".devcontainer.json")
 """What, in a project's root, says that it has a docker image."""
 
@@ -73,6 +71,6 @@ def other_machine(docker_host: str) -> str:
     if scheme not in ("ssh", "tcp", "http", "https"):
         return ""
     host = rest.partition("/")[0].rpartition("@")[2]
-    if scheme != "ssh" and host.strip("[").startswith(LOOPBACK):
-        return ""
-    return host
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    loopback = name in ("", "localhost", "::1") or name.startswith("127.")
+    return "" if loopback and scheme != "ssh" else host

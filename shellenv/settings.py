@@ -90,7 +90,7 @@ def lookup(config: Config, key: str) -> Entry:
 
 
 def _tell(ctx: Context, found: Survey) -> None:
-    for warning in found.warnings:
+    for warning in dict.fromkeys(found.warnings):
         say(f"shellenv: {warning}")
     for blocked in found.blocked:
         say(f"shellenv: not counted: {paths.tilde(ctx, blocked.path)} is {blocked.verdict}")
