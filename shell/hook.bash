@@ -1,0 +1,729 @@
+# shellenv for bash 3.2 and newer: the static half of the hook.
+#
+# `eval "$(shellenv hook bash)"` loads this file. It holds two things:
+#   primitives  change the shell and write down, first, how to undo the change;
+#   triggers    notice that another directory, or another state of one, calls for a change.
+# What to change comes from a *snippet*, rendered once by the program and kept on disk; in the
+# common case the shell finds and sources it without starting any process.
+#
+# Whatever state the user's shell is in must not matter and must survive: `set -eu`, noclobber,
+# nocasematch (so strings are compared with `[ = ]`), an odd IFS (so everything is quoted), traps.
+# Functions that run the user's code (activate scripts, hooks) have no locals that it could hit.
+
+# Aliases are expanded while functions are *defined*: switch that off until the end of this file.
+__shellenv_aliases=
+if \shopt -q expand_aliases; then
+  __shellenv_aliases=on
+  \shopt -u expand_aliases
+fi
+
+if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state survives a second eval
+  __shellenv_shell=bash
+  __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
+  __shellenv_key=            # the directory whose snippet is applied
+  __shellenv_root=           # the root of its project
+  __shellenv_loaded=         # the directory whose snippet is in memory
+  __shellenv_found=          # the directory that the last look around found
+  __shellenv_tried=          # a directory that the program could not serve: ask once, not at every prompt
+  __shellenv_venv=           # $VIRTUAL_ENV as we last saw it
+  __shellenv_ours=           # the virtual environment that we have activated
+  __shellenv_declined=       # the root whose environment the user has deactivated
+  __shellenv_entered=$'\n'   # the ids of the hooks that were entered, between newlines
+  __shellenv_said=$'\n'      # what was said since this project was entered
+  __shellenv_layer=project
+  __shellenv_paused=
+  # The undo log, oldest first, four words a record: LAYER:KIND NAME OLD NEW. A state is `-` (unset),
+  # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
+  __shellenv_log=()
+  # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
+  unset -v __shellenv_carry
+fi
+
+__shellenv_tab=$'\t'
+__shellenv_nl=$'\n'
+__shellenv_attributes=  # does ${var@a} work here?
+__shellenv_coarse=      # does -nt compare whole seconds only?
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)) || __shellenv_attributes=yes
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || __shellenv_coarse=yes
+
+# The directories of the XDG base directory specification; a relative value counts as unset.
+case ${XDG_CONFIG_HOME-} in
+  /*) __shellenv_config=$XDG_CONFIG_HOME/shellenv ;;
+  *) __shellenv_config=${HOME:-/dev/null}/.config/shellenv ;;
+esac
+case ${XDG_CACHE_HOME-} in
+  /*) __shellenv_cache=$XDG_CACHE_HOME/shellenv ;;
+  *) __shellenv_cache=${HOME:-/dev/null}/.cache/shellenv ;;
+esac
+
+# --- primitives: what snippets are made of -------------------------------------------------------
+
+# Export variables: NAME VALUE …
+__shellenv_set() {
+  local __shellenv_state
+  if [[ -n $__shellenv_attributes ]]; then
+    local - # makes the next line local to this function
+    set +u  # asking for the attributes of an unset variable is no mistake
+  fi
+  while [[ $# -gt 1 ]]; do
+    if __shellenv_inspect "$1"; then
+      if [[ -z ${__shellenv_carry+x} ]] || ! __shellenv_carried "$1" "=$2"; then
+        __shellenv_log+=("$__shellenv_layer:v" "$1" "$__shellenv_state" "=$2")
+        case $__shellenv_state in !*) unset -v "$1" ;; esac # an integer would calculate with our value
+        export "$1=$2"
+      fi
+    else
+      __shellenv_notice "$1 is readonly in this shell and stays as it is"
+    fi
+    shift 2
+  done
+}
+
+# The state of the variable NAME, into __shellenv_state; false if it is readonly.
+if [[ -n $__shellenv_attributes ]]; then
+  __shellenv_inspect() {
+    case ${!1@a}${!1+.} in
+      '') __shellenv_state=- ;;
+      .) __shellenv_state="~${!1}" ;;
+      x.) __shellenv_state="=${!1}" ;;
+      *r*) return 1 ;;
+      *) __shellenv_state="!$(declare -p "$1")" ;; # an array, an integer, …: rare, and worth a fork
+    esac
+  }
+else
+  __shellenv_inspect() {
+    __shellenv_state=-
+    if [[ -z ${!1+x} ]]; then return 0; fi
+    __shellenv_state="!$(declare -p "$1")"
+    case $__shellenv_state in
+      '!declare -- '*) __shellenv_state="~${!1}" ;;
+      '!declare -x '*) __shellenv_state="=${!1}" ;;
+      '!declare -'*r*' '"$1"*) return 1 ;;
+    esac
+  }
+fi
+
+# Did the user change NAME by hand, while the project's own value for it, NEW, is what it was? Then
+# the change stays over the reload, and so does the record under it.
+__shellenv_carried() {
+  local i
+  for ((i = 0; i < ${#__shellenv_carry[@]}; i += 2)); do
+    if [ "${__shellenv_carry[i]}" = "$1$2" ]; then
+      __shellenv_log+=("$__shellenv_layer:v" "$1" "${__shellenv_carry[i + 1]}" "$2")
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Put directories in front of PATH, in this order: DIRECTORY …
+__shellenv_prepend() {
+  local front=''
+  while [[ $# -gt 0 ]]; do
+    front=$front$1:
+    shift
+  done
+  __shellenv_path_becomes "$front${PATH-}"
+  PATH=$front${PATH-}
+  # A virtual environment's deactivate puts this one back: it must not lose our entries.
+  if [[ -n ${_OLD_VIRTUAL_PATH-} ]]; then _OLD_VIRTUAL_PATH=$front$_OLD_VIRTUAL_PATH; fi
+}
+
+# Note, once for all of the project's entries, what PATH was and is about to become.
+__shellenv_path_becomes() {
+  if [[ -z $__shellenv_path ]]; then
+    __shellenv_log+=(project:p PATH "=${PATH-}" "=$1")
+    __shellenv_path=$((${#__shellenv_log[@]} - 1))
+  else
+    __shellenv_log[__shellenv_path]="=$1"
+  fi
+}
+
+# Define aliases: NAME VALUE …
+__shellenv_alias() {
+  local __shellenv_state
+  while [[ $# -gt 1 ]]; do
+    __shellenv_alias_state "$1"
+    __shellenv_log+=(project:a "$1" "$__shellenv_state" "=$2")
+    # shellcheck disable=SC2139 # now is when it is to expand
+    alias "$1=$2"
+    shift 2
+  done
+}
+
+# The alias NAME, into __shellenv_state.
+if ((BASH_VERSINFO[0] >= 4)); then
+  __shellenv_alias_state() { __shellenv_state=${BASH_ALIASES[$1]+=}${BASH_ALIASES[$1]--}; }
+else
+  __shellenv_alias_state() {
+    __shellenv_state=-
+    if alias "$1" >/dev/null 2>&1; then
+      __shellenv_state=$(alias "$1") # alias name='value', quoted
+      eval "__shellenv_state==${__shellenv_state#*=}"
+    fi
+  }
+fi
+
+# Activate the virtual environment VENV by sourcing its own activate script. WORD…: what the script
+# is known to touch beyond the usual: v:VARIABLE, a:ALIAS, f:FUNCTION, or * for "it cannot be known".
+# One that the user has activated by hand wins, and so does the user's `deactivate`.
+__shellenv_activate() {
+  if [[ -n ${VIRTUAL_ENV-} || -n $__shellenv_declined ]]; then return 0; fi
+  local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
+  local __shellenv_first __shellenv_names=''
+  __shellenv_ours=$1
+  __shellenv_path_becomes "$1/bin:${PATH-}"
+  # Written down before the script runs, in case it is interrupted; corrected afterwards.
+  __shellenv_first=${#__shellenv_log[@]}
+  __shellenv_log+=(
+    project:e VIRTUAL_ENV "${VIRTUAL_ENV+=}${VIRTUAL_ENV--}" "=$1"
+    project:e VIRTUAL_ENV_PROMPT "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}" -
+  )
+  if [[ -n ${PYTHONHOME+x} ]]; then __shellenv_log+=(project:e PYTHONHOME "=$PYTHONHOME" -); fi
+  if [[ $# -gt 1 ]]; then __shellenv_touches "${@:2}"; fi
+  # shellcheck source=/dev/null
+  . "$1/bin/activate"
+  __shellenv_log[__shellenv_path]="=${PATH-}"
+  __shellenv_log[__shellenv_first + 3]=${VIRTUAL_ENV+=}${VIRTUAL_ENV--}
+  __shellenv_log[__shellenv_first + 7]=${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}
+  __shellenv_ours=${VIRTUAL_ENV-}
+  if [[ $# -gt 1 ]]; then __shellenv_settle "$__shellenv_first"; fi
+}
+
+# Write down what else an activate script may change: WORD…, as for __shellenv_activate.
+__shellenv_touches() {
+  local __shellenv_state
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      v:*)
+        if __shellenv_inspect "${1#v:}" 2>/dev/null; then
+          __shellenv_log+=(project:e "${1#v:}" "$__shellenv_state" "$__shellenv_state")
+        fi
+        ;;
+      a:*)
+        __shellenv_alias_state "${1#a:}"
+        __shellenv_log+=(project:a "${1#a:}" "$__shellenv_state" "$__shellenv_state")
+        ;;
+      f:*) declare -F "${1#f:}" >/dev/null || __shellenv_log+=(project:f "${1#f:}" - =) ;;
+      '*') __shellenv_variables ;;
+    esac
+    shift
+  done
+}
+
+# After an activate script has run: what has become of the things recorded since FIRST?
+__shellenv_settle() {
+  local __shellenv_i __shellenv_n __shellenv_state __shellenv_before=$__shellenv_names
+  for ((__shellenv_i = $1; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
+    __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
+    case ${__shellenv_log[__shellenv_i]} in
+      project:e) __shellenv_log[__shellenv_i + 3]=${!__shellenv_n+=}${!__shellenv_n--} ;;
+      project:a)
+        __shellenv_alias_state "$__shellenv_n"
+        __shellenv_log[__shellenv_i + 3]=$__shellenv_state
+        ;;
+    esac
+  done
+  if [[ -z $__shellenv_before ]]; then return 0; fi
+  __shellenv_variables
+  __shellenv_names=${__shellenv_names# }
+  while [[ -n $__shellenv_names ]]; do
+    __shellenv_n=${__shellenv_names%% *}
+    __shellenv_names=${__shellenv_names#* }
+    if [[ $__shellenv_before != *" $__shellenv_n "* ]]; then
+      __shellenv_log+=(project:e "$__shellenv_n" - "=${!__shellenv_n-}")
+    fi
+  done
+}
+
+# The names of all variables but the shell's own and venv's, into __shellenv_names, each between spaces.
+__shellenv_variables() {
+  local IFS=' ' __shellenv_c __shellenv_n
+  __shellenv_names=' '
+  for __shellenv_c in a b c d e f g h i j k l m n o p q r s t u v w x y z \
+    A B C D E F G H I J K L M N O P Q R S T U V W X Y Z _; do
+    eval "for __shellenv_n in \${!$__shellenv_c@}; do
+      case \$__shellenv_n in
+        __shellenv_* | _OLD_VIRTUAL_* | VIRTUAL_ENV* | BASH* | FUNCNAME | PIPESTATUS | _) ;;
+        *) __shellenv_names=\$__shellenv_names\$__shellenv_n' ' ;;
+      esac
+    done"
+  done
+}
+
+# Put the marker TEXT in front of the prompt, unless the user keeps the prompt to themselves.
+__shellenv_mark() {
+  if [[ -z ${PS1-} || -n ${SHELLENV_DISABLE_PROMPT-}${DOCKERUTILS_DISABLE_PROMPT-} ||
+    -n ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]]; then
+    return 0
+  fi
+  __shellenv_log+=("$__shellenv_layer:m" PS1 - "=$1")
+  PS1=$1$PS1
+}
+
+# Code to run on entering and on leaving: ID ENTER LEAVE. It runs once as long as ID stays, and not
+# in sub-shells: `$(cd project && pwd)` is no visit.
+__shellenv_hook() {
+  __shellenv_log+=(project:h "$1" - "=$3")
+  if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_entered == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
+    return 0
+  fi
+  __shellenv_entered=$__shellenv_entered$1$__shellenv_nl
+  __shellenv_enter_code=$__shellenv_enter_code$2$__shellenv_nl
+}
+
+# Say TEXT, once as long as the project is not left.
+__shellenv_notice() {
+  if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
+    return 0
+  fi
+  __shellenv_said=$__shellenv_said$1$__shellenv_nl
+  printf 'shellenv: %s\n' "$1" >&2
+}
+
+# Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
+# of this one, has done is undone first.
+__shellenv_begin() {
+  local __shellenv_again=yes
+  if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then __shellenv_follow; fi
+  if [ "$__shellenv_root" != "$2" ]; then
+    __shellenv_again=''
+    __shellenv_said=$__shellenv_nl
+    __shellenv_declined=''
+  fi
+  __shellenv_key='' # until the end is reached, this has not happened
+  if [[ ${#__shellenv_log[@]} -gt 0 ]]; then __shellenv_undo project "$__shellenv_nl$3" "$__shellenv_again"; fi
+  __shellenv_layer=project
+  __shellenv_entering=$1
+  __shellenv_root=$2
+  __shellenv_path=''
+  __shellenv_enter_code=''
+}
+
+# All changes are made: this is the state of the shell from now on.
+__shellenv_end() {
+  __shellenv_key=$__shellenv_entering
+  __shellenv_venv=${VIRTUAL_ENV-}
+  unset -v __shellenv_carry
+  __shellenv_publish
+  if [[ -n $__shellenv_enter_code ]]; then eval "$__shellenv_enter_code" >&2; fi
+}
+
+# --- undoing -------------------------------------------------------------------------------------
+
+# Undo all that LAYER has changed, newest first; what was changed by hand since stays as it is.
+# KEEP: the ids of hooks that stay entered, between newlines. AGAIN: it is about to be done anew, so
+# remember what was changed by hand.
+__shellenv_undo() {
+  if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1" "$2"; fi
+  if [[ $1 == project && -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
+  __shellenv_restore "$1" "$3" 2>/dev/null # what became readonly meanwhile stays, and silently
+}
+
+# Run the leave code of LAYER's hooks, but of those in KEEP.
+__shellenv_leave_hooks() {
+  local __shellenv_i __shellenv_id
+  for ((__shellenv_i = ${#__shellenv_log[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
+    if [[ ${__shellenv_log[__shellenv_i]} != "$1:h" ]]; then continue; fi
+    __shellenv_id=$__shellenv_nl${__shellenv_log[__shellenv_i + 1]}$__shellenv_nl
+    if [[ $2 == *"$__shellenv_id"* || $__shellenv_entered != *"$__shellenv_id"* ]]; then continue; fi
+    __shellenv_entered=${__shellenv_entered/"$__shellenv_id"/"$__shellenv_nl"}
+    if [[ $BASH_SUBSHELL -eq 0 ]]; then eval "${__shellenv_log[__shellenv_i + 3]#=}" >&2; fi
+  done
+}
+
+# Leave our virtual environment by its own `deactivate`, for what people have added to it; PATH is
+# kept from it, because it would put an old one back and lose the user's edits.
+__shellenv_deactivate() {
+  if [ "${VIRTUAL_ENV-}" = "$__shellenv_ours" ] && declare -F deactivate >/dev/null; then
+    local __shellenv_i __shellenv_n __shellenv_now=$PATH
+    for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
+      if [[ ${__shellenv_log[__shellenv_i]} == project:e ]]; then
+        __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
+        if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
+          __shellenv_log[__shellenv_i]=project:o # ours, whatever deactivate makes of it
+        fi
+      elif [[ ${__shellenv_log[__shellenv_i]} == project:v ]]; then
+        break # the environment's records come before these
+      fi
+    done
+    deactivate
+    PATH=$__shellenv_now
+  fi
+  __shellenv_ours=''
+}
+
+# Put back what the records of LAYER say, newest first, and drop them. AGAIN: see __shellenv_undo.
+__shellenv_restore() {
+  local __shellenv_i __shellenv_n __shellenv_state
+  local __shellenv_kept='' __shellenv_rest=() # the names in, and the records of, other layers
+  for ((__shellenv_i = ${#__shellenv_log[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
+    __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
+    case $__shellenv_kept${__shellenv_log[__shellenv_i]} in
+      "$1":[ve])
+        if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
+          __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}"
+        elif [[ -n $2 ]]; then
+          __shellenv_carry+=("$__shellenv_n${__shellenv_log[__shellenv_i + 3]}" "${__shellenv_log[__shellenv_i + 2]}")
+        fi
+        ;;
+      "$1:o") __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}" ;;
+      *"$1:p")
+        __shellenv_unpath PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
+        # and what an environment that the user has activated inside will put back
+        __shellenv_unpath _OLD_VIRTUAL_PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
+        ;;
+      *"$1:a")
+        __shellenv_alias_state "$__shellenv_n"
+        if [ "$__shellenv_state" != "${__shellenv_log[__shellenv_i + 3]}" ]; then
+          : # redefined since
+        elif [[ ${__shellenv_log[__shellenv_i + 2]} == - ]]; then
+          unalias "$__shellenv_n"
+        else
+          # shellcheck disable=SC2139 # now is when it is to expand
+          alias "$__shellenv_n${__shellenv_log[__shellenv_i + 2]}"
+        fi
+        ;;
+      *"$1:m")
+        __shellenv_n=${__shellenv_log[__shellenv_i + 3]#=}
+        if [[ -n ${PS1-} ]]; then PS1=${PS1/"$__shellenv_n"/}; fi
+        if [[ -n ${_OLD_VIRTUAL_PS1-} ]]; then _OLD_VIRTUAL_PS1=${_OLD_VIRTUAL_PS1/"$__shellenv_n"/}; fi
+        ;;
+      *"$1:f") unset -f "$__shellenv_n" ;;
+      *"$1:h") ;;
+      *" $1":[veo]) __shellenv_unlink "$__shellenv_i" ;;
+      *)
+        __shellenv_kept="$__shellenv_kept $__shellenv_n:${#__shellenv_rest[@]} "
+        __shellenv_rest+=("${__shellenv_log[@]:__shellenv_i:4}") # newest first
+        ;;
+    esac
+  done
+  __shellenv_log=()
+  for ((__shellenv_i = ${#__shellenv_rest[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
+    __shellenv_log+=("${__shellenv_rest[@]:__shellenv_i:4}")
+  done
+}
+
+# Bring the variable NAME back to STATE.
+__shellenv_put() {
+  case $2 in
+    -) unset -v "$1" ;;
+    =*) export "$1$2" ;;
+    '~'*)
+      unset -v "$1"
+      printf -v "$1" %s "${2#?}"
+      ;;
+    *)
+      unset -v "$1"
+      if [[ -n $__shellenv_attributes ]]; then eval "declare -g ${2#!declare}"; else eval "${2#!declare -* }"; fi
+      ;;
+  esac
+}
+
+# Undo the record AT among kept ones of other layers. If one of those has set the variable since, it
+# must put back what we would have put back, and the variable is its own now.
+__shellenv_unlink() {
+  local name=${__shellenv_log[$1 + 1]} old=${__shellenv_log[$1 + 2]} new=${__shellenv_log[$1 + 3]} at
+  if [[ $__shellenv_kept == *" $name:"* ]]; then
+    at=${__shellenv_kept##*" $name:"}
+    at=$((${at%% *} + 2))
+    if [ "${__shellenv_rest[at]}" = "$new" ]; then __shellenv_rest[at]=$old; fi
+  elif [[ ${__shellenv_log[$1]} == *:o ]] || [ "${!name+=}${!name--}" = "$new" ]; then
+    __shellenv_put "$name" "$old"
+  fi
+}
+
+# The variable NAME holds a PATH that was OLD and became NEW, which is OLD with entries in front;
+# since then it may have been edited. Take our entries out, and nothing else.
+__shellenv_unpath() {
+  local current old new front entry
+  if [ "${!1-}" = "$3" ]; then
+    printf -v "$1" %s "$2"
+    return 0
+  elif [[ -z ${!1-} ]]; then
+    return 0
+  fi
+  current=:${!1}: old=:$2: new=:$3: front=${3%"$2"}
+  if [[ $current == *"$new"* ]]; then # edited in front and behind only
+    current=${current/"$new"/"$old"}
+  elif [[ -n $front && $current == *":$front"* ]]; then
+    current=${current/":$front"/:}
+  else
+    while [[ -n $front ]]; do
+      entry=:${front%%:*}:
+      front=${front#*:}
+      # One that the user had before, too, is theirs as long as there is only one.
+      if [[ $current == *"$entry"* && ($old != *"$entry"* || ${current#*"$entry"} == *"${entry#:}"*) ]]; then
+        current=${current/"$entry"/:}
+      fi
+    done
+  fi
+  current=${current#:}
+  printf -v "$1" %s "${current%:}"
+}
+
+# Undo the project layer; this shell is in no project any more.
+__shellenv_leave() {
+  __shellenv_key=''
+  __shellenv_undo project "$__shellenv_nl" ''
+  __shellenv_root=''
+  __shellenv_said=$__shellenv_nl
+  __shellenv_declined=''
+  __shellenv_publish
+}
+
+# --- the undo log for other shells -----------------------------------------------------------------
+
+# Export the log, so that a child shell of any kind can undo what it inherits: its words, with a unit
+# separator (0x1f) behind each; if a word contains one, all are percent-encoded and the first is %.
+__shellenv_publish() {
+  local IFS='' name text us=$'\x1f'
+  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then
+    for name in ${!__SHELLENV_UNDO_@}; do unset -v "$name"; done
+  fi
+  if [[ ${#__shellenv_log[@]} -eq 0 ]]; then
+    unset -v __SHELLENV_UNDO
+    return 0
+  fi
+  text=$__shellenv_key$__shellenv_root${__shellenv_log[*]}
+  if [[ $text != *"$us"* ]]; then
+    IFS=$us
+    text="#${us}1$us$__shellenv_key$us$__shellenv_root$us${__shellenv_log[*]}$us"
+  else
+    text=%${us}1$us
+    for name in "$__shellenv_key" "$__shellenv_root" "${__shellenv_log[@]}"; do
+      name=${name//%/%25}
+      text=$text${name//"$us"/%1F}$us
+    done
+  fi
+  # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
+  export __SHELLENV_UNDO="${text:0:30000}"
+  for ((name = 1; ${#text} > name * 30000; name++)); do
+    export "__SHELLENV_UNDO_$name=${text:name * 30000:30000}"
+  done
+}
+
+# Take over the log that the environment brings: what it says was done is done in this shell, too.
+__shellenv_inherit() {
+  local text=${__SHELLENV_UNDO-} name word words=() us=$'\x1f' i
+  for ((i = 1; i > 0; i++)); do
+    name=__SHELLENV_UNDO_$i
+    if [[ -z ${!name+x} ]]; then break; fi
+    text=$text${!name}
+  done
+  while [[ $text == *"$us"* ]]; do
+    word=${text%%"$us"*}
+    text=${text:${#word}+1}
+    if [[ ${words[0]-} == % ]]; then
+      word=${word//%1F/"$us"}
+      word=${word//%25/%}
+    fi
+    words+=("$word")
+  done
+  if [[ ${words[1]-} != 1 ]]; then return 0; fi # nothing, or another version's
+  __shellenv_root=${words[3]}
+  for ((i = 4; i + 3 < ${#words[@]}; i += 4)); do
+    name=${words[i + 1]}
+    case ${words[i]}:$name in
+      project:[vepm]:[a-zA-Z_]* | dock:[vepm]:[a-zA-Z_]*) ;;
+      *) continue ;; # aliases, functions and hooks are not inherited,
+    esac
+    if [[ ${words[i + 2]} != =* ]]; then words[i + 2]=-; fi # nor are variables that are not exported
+    __shellenv_log+=("${words[@]:i:4}")
+    if [[ ${words[i]}:$name == project:e:VIRTUAL_ENV ]]; then
+      __shellenv_ours=${words[i + 3]#=}
+      __shellenv_venv=$__shellenv_ours
+    fi
+  done
+}
+
+# --- triggers ------------------------------------------------------------------------------------
+
+# Bring the shell up to date with the directory it is in.
+__shellenv_update() {
+  if [[ -n $__shellenv_paused ]]; then return 0; fi
+  if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
+    if ! __shellenv_settings; then
+      __shellenv_ask
+      return 0
+    fi
+  else
+    __shellenv_venvs=${HOME:-/dev/null}/.venv
+  fi
+  __shellenv_look_around
+  if [[ -z $__shellenv_found ]]; then
+    if [[ -n $__shellenv_root || ${#__shellenv_log[@]} -gt 0 ]]; then __shellenv_leave; fi
+  elif [ "$__shellenv_found" = "$__shellenv_key" ] && __shellenv_fresh; then
+    if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then
+      __shellenv_follow
+      if [[ -z ${VIRTUAL_ENV-} && -z $__shellenv_declined ]]; then __shellenv_apply; fi
+    fi
+  elif [ "$__shellenv_found" = "$__shellenv_loaded" ] && __shellenv_fresh || __shellenv_load "$__shellenv_found"; then
+    __shellenv_apply
+  else
+    __shellenv_ask
+  fi
+}
+
+# The nearest directory that may have an environment, into __shellenv_found. From the logical $PWD
+# upward, stopping below $HOME and /.
+__shellenv_look_around() {
+  local directory=${PWD-} home=${HOME-} name
+  home=${home%/}
+  while [[ -n $directory && $directory != "$home" ]]; do
+    name=${directory##*/}
+    if [[ -e $__shellenv_venvs/$name || -e $directory/.venv || -e $directory/dockerutils.cfg ||
+      -e $directory/docker/dockerutils.cfg || -e $__shellenv_config/projects/$name.cfg ]]; then
+      __shellenv_found=$directory
+      return 0
+    fi
+    directory=${directory%/*}
+  done
+  __shellenv_found=''
+}
+
+# Where the virtual environments are, into __shellenv_venvs, when that is not the default; false if
+# only the program can say, which reads the configuration.
+__shellenv_settings() {
+  if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
+    __shellenv_venvs=$SHELLENV_VENV_DIR
+    # shellcheck disable=SC2088 # as it was written
+    if [[ $__shellenv_venvs == '~/'* ]]; then __shellenv_venvs=${HOME-}${__shellenv_venvs#'~'}; fi
+    return 0
+  fi
+  if declare -F __shellenv_settled >/dev/null && __shellenv_settled; then return 0; fi
+  __shellenv_source "$__shellenv_cache/settings.bash" && __shellenv_settled
+}
+
+# Source FILE, a snippet or the settings, if it is whole enough to begin with the right line and is
+# the user's own; its last line says for which directory it is.
+__shellenv_source() {
+  local __shellenv_line
+  if [[ ! -O $1 || ! -r $1 ]]; then return 1; fi
+  IFS= read -r __shellenv_line <"$1" || return 1
+  if [ "$__shellenv_line" != '# shellenv snippet 1' ]; then return 1; fi
+  # shellcheck source=/dev/null
+  . "$1" 2>/dev/null
+}
+
+# Load the snippet of DIRECTORY; false if there is none, or it is not fresh.
+__shellenv_load() {
+  __shellenv_loaded=
+  __shellenv_source "$__shellenv_cache/snippets/bash$1/.snippet"
+  [ "$__shellenv_loaded" = "$1" ] && __shellenv_fresh
+}
+
+# Ask the program, which prints what to do and keeps it for the next time.
+__shellenv_ask() {
+  local __shellenv_code
+  if [ "$__shellenv_tried" = "$PWD" ]; then return 0; fi
+  if [[ ! -x $__shellenv_bin ]]; then
+    __shellenv_tried=$PWD
+    __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your rc file"
+    return 0
+  fi
+  __shellenv_loaded=
+  if __shellenv_code=$("$__shellenv_bin" export bash ${__shellenv_coarse:+--coarse}); then
+    eval "$__shellenv_code"
+  fi
+  # It has failed and said so, or sees another directory than we do: that will not change by itself.
+  if [ "$__shellenv_loaded" = "$__shellenv_found" ]; then __shellenv_tried=; else __shellenv_tried=$PWD; fi
+}
+
+# $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
+__shellenv_follow() {
+  if [ "${VIRTUAL_ENV-}" = "$__shellenv_venv" ]; then return 0; fi
+  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours ]] && [ "$__shellenv_venv" = "$__shellenv_ours" ]; then
+    __shellenv_declined=$__shellenv_root
+  fi
+  __shellenv_venv=${VIRTUAL_ENV-}
+}
+
+# At every prompt.
+__shellenv_prompt() {
+  local __shellenv_status=$?
+  __shellenv_update || :
+  return "$__shellenv_status"
+}
+
+# After cd, pushd and popd, so that `cd project && command` works. Never fails: they did not.
+__shellenv_moved() {
+  __shellenv_update || :
+}
+
+# The verbs that change this shell; all others are the program's.
+shellenv() {
+  case $#:${1-} in
+    1:reload | 1:pause | 1:resume) "__shellenv_$1" ;;
+    *:allow | *:deny)
+      "$__shellenv_bin" "$@" || return
+      __shellenv_tried=
+      __shellenv_moved
+      ;;
+    *) "$__shellenv_bin" "$@" ;;
+  esac
+}
+
+# Undo everything and do it anew, hooks included.
+__shellenv_reload() {
+  __shellenv_paused=
+  __shellenv_tried=
+  __shellenv_leave
+  __shellenv_look_around
+  __shellenv_ask || :
+}
+
+# Undo everything, and do nothing in this shell until `shellenv resume`.
+__shellenv_pause() {
+  __shellenv_leave
+  __shellenv_paused=yes
+}
+
+__shellenv_resume() {
+  __shellenv_paused=
+  __shellenv_tried=
+  __shellenv_moved
+}
+
+# --- installing ----------------------------------------------------------------------------------
+
+# Follow COMMAND (cd, pushd, popd), on top of the user's own function of that name if there is one.
+__shellenv_wrap() {
+  local theirs="builtin $1" definition
+  if declare -F "$1" >/dev/null; then
+    definition=$(declare -f "$1")
+    if [[ $definition == *__shellenv_moved* ]]; then return 0; fi
+    eval "__shellenv_users_$definition"
+    theirs=__shellenv_users_$1
+  fi
+  eval "$1() { $theirs \"\$@\" || return; __shellenv_moved; }"
+}
+
+# Be called before each prompt. Behind what is there, so that nobody loses $? or PIPESTATUS; and
+# `&& :` passes $? on without setting off `set -e` or the user's ERR trap.
+__shellenv_install() {
+  local call='__shellenv_prompt && :' i
+  __shellenv_wrap cd
+  __shellenv_wrap pushd
+  __shellenv_wrap popd
+  for i in ${PROMPT_COMMAND[@]+"${!PROMPT_COMMAND[@]}"}; do
+    if [[ ${PROMPT_COMMAND[i]} == *__shellenv_prompt* ]]; then return 0; fi
+  done
+  if [[ -z ${PROMPT_COMMAND[*]-} ]]; then
+    PROMPT_COMMAND=$call
+  elif [[ -n $__shellenv_attributes && ${PROMPT_COMMAND@a} == *a* ]]; then
+    PROMPT_COMMAND=("$call" "${PROMPT_COMMAND[@]}")
+  else
+    PROMPT_COMMAND=$PROMPT_COMMAND$__shellenv_nl$call
+  fi
+}
+
+if [[ -z ${__shellenv_inherited-} ]]; then
+  __shellenv_inherited=yes
+  if [[ -n ${__SHELLENV_UNDO-} ]]; then __shellenv_inherit; fi
+fi
+__shellenv_install
+# A script has no prompt that could notice where it is.
+if [[ $- != *i* ]]; then __shellenv_moved; fi
+
+if [[ -n $__shellenv_aliases ]]; then \shopt -s expand_aliases; fi

@@ -1,0 +1,239 @@
+"""What the shell should have: a value, computed from what was surveyed and from nothing else.
+
+Nothing here reads a file, the environment or the clock. `make` turns groups of settings, from the
+outermost to the innermost, into a `Plan`; `shellenv.render` turns that into the code of a shell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from shellenv.config import Entry, Origin, is_yes, split_paths
+
+SECRET = "credstash:"
+"""A value that starts with this is a secret: it is fetched when a command runs, never here."""
+
+
+class Ref(NamedTuple):
+    """A reference to a variable, expanded by the shell on entering; `default` if it is unset."""
+
+    name: str
+    default: str = ""
+
+
+Value = tuple[str | Ref, ...]
+"""Literal text and references, in order."""
+
+
+class Variable(NamedTuple):
+    """An environment variable, and the line that sets it."""
+
+    name: str
+    value: Value
+    origin: Origin
+
+
+class Alias(NamedTuple):
+    """An alias, in the words of whatever shell it is used in."""
+
+    name: str
+    value: str
+    origin: Origin
+
+
+class Directory(NamedTuple):
+    """A directory that goes in front of PATH."""
+
+    path: str
+    origin: Origin
+
+
+class Hook(NamedTuple):
+    """Code to run on entering and on leaving. The same `id` means: still the same."""
+
+    id: str
+    enter: str
+    leave: str
+
+
+class Group(NamedTuple):
+    """The settings of one directory (`root`), or of the machine and the user (`root` is None)."""
+
+    root: str | None
+    sections: Mapping[str, Mapping[str, Entry]]
+    dotenv: tuple[Variable, ...] = ()
+
+
+class Venv(NamedTuple):
+    """A virtual environment, and what its activate script touches beyond the usual."""
+
+    path: str
+    words: tuple[str, ...] = ()
+
+
+class Plan(NamedTuple):
+    """The state that the shell should be in inside one project.
+
+    `key` is the directory that the shell's walk finds, `root` the project's own.
+    """
+
+    key: str
+    root: str
+    name: str
+    venv: Venv | None = None
+    path: tuple[Directory, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    secrets: tuple[Variable, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    marker: str = ""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Would applying this change nothing?"""
+        return not (self.venv or self.path or self.variables or self.secrets or self.aliases or self.hooks)
+
+
+def make(
+    key: str, root: str, name: str, venv: Venv | None, groups: Iterable[Group], notices: tuple[str, ...]
+) -> Plan:
+    """The plan for the project at `root`; later groups win, name by name.
+
+    What is a list (PATH, hooks, files of variables) adds up instead: an inner project's entries
+    stand in front of the outer's.
+    """
+    chosen = list(groups)
+    variables = _variables(chosen)
+    prompt = _last(chosen, "shellenv", "prompt")
+    plan = Plan(
+        key=key,
+        root=root,
+        name=name,
+        venv=venv,
+        path=_path(chosen, root),
+        variables=tuple(v for v in variables if not is_secret(v)),
+        secrets=tuple(v for v in variables if is_secret(v)),
+        aliases=_aliases(chosen),
+        hooks=_hooks(chosen, root),
+        notices=notices,
+    )
+    if plan.empty:
+        return plan
+    own = tuple(
+        Variable(variable, (value,), Origin("", 0))
+        for variable, value in (("SHELLENV_PROJECT", name), ("SHELLENV_ROOT", root))
+    )
+    shown = prompt is None or is_yes(prompt.value)
+    return plan._replace(variables=own + plan.variables, marker=marker(name) if shown else "")
+
+
+def is_secret(variable: Variable) -> bool:
+    """Is its value to be fetched from a store of secrets?"""
+    first = variable.value[0] if variable.value else ""
+    return isinstance(first, str) and first.startswith(SECRET)
+
+
+REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+
+
+def parse_value(text: str) -> Value:
+    """`text` with its `$NAME` and `${NAME}`; `$$` is a dollar sign, and so is any other `$`."""
+    parts: list[str | Ref] = []
+    position = 0
+    for match in REFERENCE.finditer(text):
+        parts.append(text[position : match.start()] + ("$" if match[1] else ""))
+        if not match[1]:
+            parts.append(Ref(match[2] or match[3]))
+        position = match.end()
+    parts.append(text[position:])
+    return join(parts)
+
+
+def join(parts: Iterable[str | Ref]) -> Value:
+    """`parts` with neighbouring literals joined and empty ones left out."""
+    joined: list[str | Ref] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        elif part != "":
+            joined.append(part)
+    return tuple(joined)
+
+
+def expand(value: Value, env: Mapping[str, str]) -> str:
+    """What `value` is in `env`, as a shell would expand it."""
+    return "".join(
+        part if isinstance(part, str) else env.get(part.name, part.default) for part in value
+    )
+
+
+# A prompt is a little language: bash and zsh expand \, $, `, ! and %, fish none of them.
+UNSAFE_IN_PROMPT = re.compile(r"[\\$`!%\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def marker(name: str) -> str:
+    """The prompt marker for a project called `name`: nothing in it means anything to a shell."""
+    return f"({UNSAFE_IN_PROMPT.sub('_', name)}) "
+
+
+def _variables(groups: list[Group]) -> list[Variable]:
+    found: dict[str, Variable] = {}
+    for group in groups:
+        for variable in group.dotenv:
+            found[variable.name] = variable
+        for name, entry in group.sections.get("shellenv.env", {}).items():
+            found[name] = Variable(name, parse_value(entry.value), entry.origin)
+    return list(found.values())
+
+
+def _aliases(groups: list[Group]) -> tuple[Alias, ...]:
+    found = {}
+    for group in groups:
+        for name, entry in group.sections.get("shellenv.aliases", {}).items():
+            found[name] = Alias(name, entry.value, entry.origin)
+    return tuple(found.values())
+
+
+def _path(groups: list[Group], root: str) -> tuple[Directory, ...]:
+    found: dict[str, Directory] = {}
+    for group in reversed(groups):
+        entry = group.sections.get("shellenv.path", {}).get("prepend")
+        if entry is None:
+            continue
+        for item in split_paths(entry.value):
+            path = absolute(item, group.root or root)
+            found.setdefault(path, Directory(path, entry.origin))
+    return tuple(found.values())
+
+
+def absolute(path: str, root: str) -> str:
+    """`path`, where it is relative to `root`, as an absolute one without `.` at its ends."""
+    if path.startswith("/"):
+        return path
+    while path.startswith("./"):
+        path = path[2:].lstrip("/")
+    return root if path in ("", ".") else f"{root}/{path.rstrip('/')}"
+
+
+def _hooks(groups: list[Group], root: str) -> tuple[Hook, ...]:
+    found = []
+    for group in groups:
+        hooks = group.sections.get("shellenv.hooks", {})
+        enter, leave = (hooks[key].value if key in hooks else "" for key in ("enter", "leave"))
+        if enter or leave:
+            found.append(Hook(f"{group.root or ''} {root if group.root is None else ''}{_digest(enter, leave)}", enter, leave))
+    return tuple(found)
+
+
+def _digest(*texts: str) -> str:
+    from zlib import crc32
+
+    return f"#{crc32(chr(0).join(texts).encode('utf-8', 'surrogateescape')):08x}"
+
+
+def _last(groups: list[Group], section: str, key: str) -> Entry | None:
+    entries = [group.sections[section][key] for group in groups if key in group.sections.get(section, {})]
+    return entries[-1] if entries else None

@@ -1,0 +1,124 @@
+"""Plan to snippet: the code that a shell evaluates. The only importer of Jinja.
+
+Whatever a template prints is quoted for its shell unless it is `Code`, so no template can print a
+value as code by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from shellenv.plan import Plan, Ref, Value, Variable
+from shellenv.shells import Shell
+from shellenv.survey import PRESENT, Watch
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+class Code(str):
+    """Text that is code already."""
+
+
+class Guard(NamedTuple):
+    """What must be as it was for a snippet to be fresh.
+
+    `stamps` is a directory with one empty file per watched file (named by its index in `changed`)
+    that has the modification time which that file had; None where such files cannot be kept.
+    `never` makes the snippet stale at once.
+    """
+
+    watch: tuple[Watch, ...] = ()
+    stamps: str | None = None
+    overrides: str = ""
+    never: bool = False
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Files whose time must not change."""
+        return tuple(w.path for w in self.watch if w.mtime not in (None, PRESENT))
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Paths that must stay there."""
+        return tuple(w.path for w in self.watch if w.mtime == PRESENT)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Paths where there must still be nothing."""
+        return tuple(w.path for w in self.watch if w.mtime is None)
+
+
+def snippet(shell: Shell, plan: Plan, guard: Guard) -> str:
+    """The functions `__shellenv_fresh` and `__shellenv_apply` for `plan`, in `shell`'s language."""
+    return _render(
+        shell,
+        "snippet",
+        plan=plan,
+        guard=guard,
+        sets=_sets(plan.variables),
+        hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
+    )
+
+
+def settings(shell: Shell, venv_dir: str, guard: Guard) -> str:
+    """The function `__shellenv_settled` and what it vouches for."""
+    return _render(shell, "settings", venv_dir=venv_dir, guard=guard)
+
+
+def word(shell: Shell, value: object) -> str:
+    """`value` as one word of `shell`: text is quoted, references are expanded, `Code` is printed."""
+    if isinstance(value, Code):
+        return value
+    if isinstance(value, str):
+        return shell.quote(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, tuple):
+        return "".join(_part(shell, part) for part in value) or shell.quote("")
+    raise TypeError(f"a template prints {value!r}")
+
+
+def _part(shell: Shell, part: str | Ref) -> str:
+    return shell.quote(part) if isinstance(part, str) else shell.reference(part.name, part.default)
+
+
+def _sets(variables: Iterable[Variable]) -> list[list[Variable]]:
+    """Runs of variables that do not refer to each other: each can be set by one call."""
+    runs: list[list[Variable]] = []
+    names: set[str] = set()
+    for variable in variables:
+        if not runs or any(name in names for name in _references(variable.value)):
+            runs.append([])
+            names = set()
+        runs[-1].append(variable)
+        names.add(variable.name)
+    return runs
+
+
+def _references(value: Value) -> Iterable[str]:
+    return (part.name for part in value if isinstance(part, Ref))
+
+
+def _render(shell: Shell, template: str, **values: object) -> str:
+    return _environment(shell).get_template(f"{template}.{shell.name}").render(values)
+
+
+def _environment(shell: Shell) -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from shellenv.installation import templates_dir
+
+    return Environment(
+        loader=FileSystemLoader(templates_dir()),
+        undefined=StrictUndefined,
+        finalize=lambda value: word(shell, value),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="{=",  # `${#array}` is code, not a comment
+        comment_end_string="=}",
+        cache_size=0,
+        autoescape=False,
+    )

@@ -1,0 +1,69 @@
+"""The one table of shells, and the one place that quotes for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from shellenv.errors import ShellenvError
+
+
+def quote_posix(text: str) -> str:
+    """`text` as one word of bash or zsh, whatever their options are.
+
+    Only `'` ends a single-quoted string (POSIX.1-2017, XCU 2.2.2); zsh's RC_QUOTES changes the
+    meaning of `''` inside one, which never stands here.
+    """
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def quote_fish(text: str) -> str:
+    """`text` as one word of fish, where `\\` and `'` are special inside single quotes, too."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def reference_posix(name: str, default: str) -> str:
+    """A word that expands to the variable `name`, or to `default` if it is not set."""
+    return '"${' + name + '-}"' if not default else '"${' + name + "-" + _in_quotes(default) + '}"'
+
+
+def reference_fish(name: str, default: str) -> str:
+    """The same for fish; a list (PATH) is joined as it would be for a program."""
+    joined = f"(string join -- : ${name})" if name.endswith("PATH") else f"(string join -- ' ' ${name})"
+    fallback = f"; or echo -n {quote_fish(default)}" if default else ""
+    return f"(set -q {name}; and string collect -N -- {joined}{fallback})"
+
+
+def _in_quotes(text: str) -> str:
+    for special in '\\"$`}':
+        text = text.replace(special, "\\" + special)
+    return text
+
+
+class Shell(NamedTuple):
+    """What differs between shells as far as the core is concerned."""
+
+    name: str
+    quote: Callable[[str], str]
+    reference: Callable[[str, str], str]
+    activate: str  # the script in <venv>/bin
+
+
+SHELLS = {
+    shell.name: shell
+    for shell in (
+        Shell("bash", quote_posix, reference_posix, "activate"),
+        Shell("zsh", quote_posix, reference_posix, "activate"),
+        Shell("fish", quote_fish, reference_fish, "activate.fish"),
+    )
+}
+
+
+def shell_named(name: str) -> Shell:
+    """The shell called `name`; a `ShellenvError` that lists the known ones otherwise."""
+    try:
+        return SHELLS[name]
+    except KeyError:
+        raise ShellenvError(
+            f"no such shell: {name}", f"Known are {', '.join(SHELLS)}.", status=2
+        ) from None

@@ -1,0 +1,125 @@
+"""The undo log that a shell exports as $__SHELLENV_UNDO, as the core reads it.
+
+Shells write it (`__shellenv_publish` in shell/hook.*) so that whoever inherits their environment
+can undo it. It is a list of words with a unit separator (0x1f) behind each: `#`, the version, KEY,
+ROOT, and then four words a record, oldest first: LAYER:KIND NAME OLD NEW. If a word contains the
+separator, the first word is `%` and all others are percent-encoded.
+
+A state is `-` (unset) or `=value`; kind `v` is a variable, `e` one that belongs to a virtual
+environment, `p` a PATH. Other kinds (aliases, hooks, the prompt) and other states (a variable that
+was not exported) concern only the shell that wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+NAME = "__SHELLENV_UNDO"
+VERSION = "1"
+SEPARATOR = "\x1f"
+
+
+class Record(NamedTuple):
+    """One change that a shell has made."""
+
+    layer: str
+    kind: str
+    name: str
+    old: str | None
+    new: str | None
+
+
+class Log(NamedTuple):
+    """All changes that are in force, oldest first."""
+
+    key: str
+    root: str
+    records: tuple[Record, ...]
+
+
+EMPTY = Log("", "", ())
+
+
+def is_part(name: str) -> bool:
+    """Is `name` one of the variables that hold the log?"""
+    return name == NAME or (name.startswith(NAME + "_") and name[len(NAME) + 1 :].isdigit())
+
+
+def read(env: Mapping[str, str]) -> Log:
+    """The log in `env`; an empty one if there is none, or one of another version."""
+    text = env.get(NAME, "")
+    part = 1
+    while f"{NAME}_{part}" in env:
+        text += env[f"{NAME}_{part}"]
+        part += 1
+    words = text.split(SEPARATOR)
+    if len(words) < 4 or words[1] != VERSION:
+        return EMPTY
+    if words[0] == "%":
+        words = [word.replace("%1F", SEPARATOR).replace("%25", "%") for word in words]
+    records = []
+    for start in range(4, len(words) - 3, 4):
+        what, name, old, new = words[start : start + 4]
+        layer, _, kind = what.partition(":")
+        if kind in ("v", "e", "p"):
+            records.append(Record(layer, kind, name, _state(old), _state(new)))
+    return Log(words[2], words[3], tuple(records))
+
+
+def _state(word: str) -> str | None:
+    return word[1:] if word.startswith("=") else None
+
+
+def revert(env: Mapping[str, str], layer: str) -> dict[str, str]:
+    """`env` as it would be had `layer` never been applied, without the log itself.
+
+    A three-way merge, as the shells do it: what no longer has our value was changed by hand and
+    stays.
+    """
+    result = {name: value for name, value in env.items() if not is_part(name)}
+    later: dict[str, str | None] = {}  # what other layers would put back, by name
+    for record in reversed(read(env).records):
+        current = result.get(record.name)
+        if record.layer != layer:
+            later[record.name] = record.old
+        elif record.kind != "p" and record.name in later:
+            continue  # another layer has set it since
+        elif record.kind != "p" and current == record.new:
+            _put(result, record.name, record.old)
+        elif record.kind == "p" and current is not None:
+            result[record.name] = unpath(current, record.old or "", record.new or "")
+    return result
+
+
+def _put(env: dict[str, str], name: str, value: str | None) -> None:
+    if value is None:
+        env.pop(name, None)
+    else:
+        env[name] = value
+
+
+def unpath(current: str, old: str, new: str) -> str:
+    """`current`, a PATH that was `old`, became `new` by us and may be edited, without our entries.
+
+    The entries that the user put in front, behind or between stay, in their order, and so does one
+    of ours that the user had, too.
+    """
+    if current == new:
+        return old
+    text, before, ours = f":{current}:", f":{old}:", f":{new}:"
+    front = new[: len(new) - len(old)] if new.endswith(old) else new
+    if ours in text:
+        text = text.replace(ours, before, 1)
+    elif front and ":" + front in text:
+        text = text.replace(":" + front, ":", 1)
+    else:
+        for entry in front.removesuffix(":").split(":") if front else ():
+            entry = f":{entry}:"
+            if entry in text and (entry not in before or _twice(text, entry)):
+                text = text.replace(entry, ":", 1)
+    return text[1:-1] if len(text) > 1 else ""
+
+
+def _twice(text: str, entry: str) -> bool:
+    return entry[1:] in text.split(entry, 1)[1] if entry in text else False
