@@ -8,7 +8,8 @@
 #
 # Whatever state the user's shell is in must not matter and must survive: `set -eu`, noclobber,
 # nocasematch (so strings are compared with `[ = ]`), an odd IFS (so everything is quoted), traps.
-# Functions that run the user's code (activate scripts, hooks) have no locals that it could hit.
+# All names begin with __shellenv_, also those of variables that are local or should be: the user's
+# code (activate scripts, hooks) runs inside these functions, and `local` costs as much as a test.
 
 # Aliases are expanded while functions are *defined*: switch that off until the end of this file.
 __shellenv_aliases=
@@ -29,17 +30,20 @@ if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state
   __shellenv_ours=           # the virtual environment that we have activated
   __shellenv_declined=       # the root whose environment the user has deactivated
   __shellenv_entered=$'\n'   # the ids of the hooks that were entered, between newlines
-  __shellenv_said=$'\n'      # what was said since this project was entered
-  __shellenv_layer=project
+  __shellenv_said=$'\n'      # what the last apply said, between newlines
+  __shellenv_saying=$'\n'    # what this one says
   __shellenv_paused=
-  # The undo log, oldest first, four words a record: LAYER:KIND NAME OLD NEW. A state is `-` (unset),
+  # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
+  # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
   __shellenv_log=()
+  __shellenv_block_names=''   # what __shellenv_block has set, which is no part of the log
+  __shellenv_block_records=''
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
 fi
 
-__shellenv_tab=$'\t'
+__shellenv_us=$'\x1f'
 __shellenv_nl=$'\n'
 __shellenv_attributes=  # does ${var@a} work here?
 __shellenv_coarse=      # does -nt compare whole seconds only?
@@ -60,7 +64,6 @@ esac
 
 # Export variables: NAME VALUE …
 __shellenv_set() {
-  local __shellenv_state
   if [[ -n $__shellenv_attributes ]]; then
     local - # makes the next line local to this function
     set +u  # asking for the attributes of an unset variable is no mistake
@@ -68,7 +71,7 @@ __shellenv_set() {
   while [[ $# -gt 1 ]]; do
     if __shellenv_inspect "$1"; then
       if [[ -z ${__shellenv_carry+x} ]] || ! __shellenv_carried "$1" "=$2"; then
-        __shellenv_log+=("$__shellenv_layer:v" "$1" "$__shellenv_state" "=$2")
+        __shellenv_log+=(v "$1" "$__shellenv_state" "=$2")
         case $__shellenv_state in !*) unset -v "$1" ;; esac # an integer would calculate with our value
         export "$1=$2"
       fi
@@ -77,6 +80,46 @@ __shellenv_set() {
     fi
     shift 2
   done
+}
+
+# Export variables none of which is set yet, all at once: NAMES CHECK NOW RECORDS NAME=VALUE …
+# This is __shellenv_set for the common case. CHECK expands to nothing if all NAMES are unset and have
+# no attributes. RECORDS are what __shellenv_set would leave in the log, as they are published; NOW
+# expands to the same as long as the variables keep their values: leaving needs one comparison.
+__shellenv_block() {
+  __shellenv_state=any
+  if [[ -n $__shellenv_attributes && -z ${__shellenv_carry+x} ]]; then
+    local -
+    set +u
+    eval "__shellenv_state=$2"
+  fi
+  if [[ -n $__shellenv_state ]]; then
+    shift 4
+    while [[ $# -gt 0 ]]; do
+      __shellenv_set "${1%%=*}" "${1#*=}"
+      shift
+    done
+    return 0
+  fi
+  __shellenv_block_names=$1
+  __shellenv_block_now=$3
+  __shellenv_block_records=$4
+  shift 4
+  # shellcheck disable=SC2163 # NAME=VALUE …
+  export "$@"
+}
+
+# Undo the block: all at once if nothing has changed since, else record by record.
+__shellenv_unblock() {
+  eval "__shellenv_state=\"$__shellenv_block_now\""
+  if [ "$__shellenv_state" = "$__shellenv_block_records" ]; then
+    eval "unset -v $__shellenv_block_names"
+  else
+    __shellenv_split "$__shellenv_block_records"
+    __shellenv_log+=("${__shellenv_words[@]}")
+  fi
+  __shellenv_block_names=''
+  __shellenv_block_records=''
 }
 
 # The state of the variable NAME, into __shellenv_state; false if it is readonly.
@@ -109,7 +152,7 @@ __shellenv_carried() {
   local i
   for ((i = 0; i < ${#__shellenv_carry[@]}; i += 2)); do
     if [ "${__shellenv_carry[i]}" = "$1$2" ]; then
-      __shellenv_log+=("$__shellenv_layer:v" "$1" "${__shellenv_carry[i + 1]}" "$2")
+      __shellenv_log+=(v "$1" "${__shellenv_carry[i + 1]}" "$2")
       return 0
     fi
   done
@@ -132,7 +175,7 @@ __shellenv_prepend() {
 # Note, once for all of the project's entries, what PATH was and is about to become.
 __shellenv_path_becomes() {
   if [[ -z $__shellenv_path ]]; then
-    __shellenv_log+=(project:p PATH "=${PATH-}" "=$1")
+    __shellenv_log+=(p PATH "=${PATH-}" "=$1")
     __shellenv_path=$((${#__shellenv_log[@]} - 1))
   else
     __shellenv_log[__shellenv_path]="=$1"
@@ -141,10 +184,9 @@ __shellenv_path_becomes() {
 
 # Define aliases: NAME VALUE …
 __shellenv_alias() {
-  local __shellenv_state
   while [[ $# -gt 1 ]]; do
     __shellenv_alias_state "$1"
-    __shellenv_log+=(project:a "$1" "$__shellenv_state" "=$2")
+    __shellenv_log+=(a "$1" "$__shellenv_state" "=$2")
     # shellcheck disable=SC2139 # now is when it is to expand
     alias "$1=$2"
     shift 2
@@ -170,16 +212,16 @@ fi
 __shellenv_activate() {
   if [[ -n ${VIRTUAL_ENV-} || -n $__shellenv_declined ]]; then return 0; fi
   local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
-  local __shellenv_first __shellenv_names=''
+  __shellenv_names=''
   __shellenv_ours=$1
   __shellenv_path_becomes "$1/bin:${PATH-}"
   # Written down before the script runs, in case it is interrupted; corrected afterwards.
   __shellenv_first=${#__shellenv_log[@]}
   __shellenv_log+=(
-    project:e VIRTUAL_ENV "${VIRTUAL_ENV+=}${VIRTUAL_ENV--}" "=$1"
-    project:e VIRTUAL_ENV_PROMPT "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}" -
+    e VIRTUAL_ENV "${VIRTUAL_ENV+=}${VIRTUAL_ENV--}" "=$1"
+    e VIRTUAL_ENV_PROMPT "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}" -
   )
-  if [[ -n ${PYTHONHOME+x} ]]; then __shellenv_log+=(project:e PYTHONHOME "=$PYTHONHOME" -); fi
+  if [[ -n ${PYTHONHOME+x} ]]; then __shellenv_log+=(e PYTHONHOME "=$PYTHONHOME" -); fi
   if [[ $# -gt 1 ]]; then __shellenv_touches "${@:2}"; fi
   # shellcheck source=/dev/null
   . "$1/bin/activate"
@@ -192,19 +234,18 @@ __shellenv_activate() {
 
 # Write down what else an activate script may change: WORD…, as for __shellenv_activate.
 __shellenv_touches() {
-  local __shellenv_state
   while [[ $# -gt 0 ]]; do
     case $1 in
       v:*)
         if __shellenv_inspect "${1#v:}" 2>/dev/null; then
-          __shellenv_log+=(project:e "${1#v:}" "$__shellenv_state" "$__shellenv_state")
+          __shellenv_log+=(e "${1#v:}" "$__shellenv_state" "$__shellenv_state")
         fi
         ;;
       a:*)
         __shellenv_alias_state "${1#a:}"
-        __shellenv_log+=(project:a "${1#a:}" "$__shellenv_state" "$__shellenv_state")
+        __shellenv_log+=(a "${1#a:}" "$__shellenv_state" "$__shellenv_state")
         ;;
-      f:*) declare -F "${1#f:}" >/dev/null || __shellenv_log+=(project:f "${1#f:}" - =) ;;
+      f:*) declare -F "${1#f:}" >/dev/null || __shellenv_log+=(f "${1#f:}" - "=") ;;
       '*') __shellenv_variables ;;
     esac
     shift
@@ -217,8 +258,8 @@ __shellenv_settle() {
   for ((__shellenv_i = $1; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
     __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
     case ${__shellenv_log[__shellenv_i]} in
-      project:e) __shellenv_log[__shellenv_i + 3]=${!__shellenv_n+=}${!__shellenv_n--} ;;
-      project:a)
+      e) __shellenv_log[__shellenv_i + 3]=${!__shellenv_n+=}${!__shellenv_n--} ;;
+      a)
         __shellenv_alias_state "$__shellenv_n"
         __shellenv_log[__shellenv_i + 3]=$__shellenv_state
         ;;
@@ -231,7 +272,7 @@ __shellenv_settle() {
     __shellenv_n=${__shellenv_names%% *}
     __shellenv_names=${__shellenv_names#* }
     if [[ $__shellenv_before != *" $__shellenv_n "* ]]; then
-      __shellenv_log+=(project:e "$__shellenv_n" - "=${!__shellenv_n-}")
+      __shellenv_log+=(e "$__shellenv_n" - "=${!__shellenv_n-}")
     fi
   done
 }
@@ -257,14 +298,14 @@ __shellenv_mark() {
     -n ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]]; then
     return 0
   fi
-  __shellenv_log+=("$__shellenv_layer:m" PS1 - "=$1")
+  __shellenv_log+=(m PS1 - "=$1")
   PS1=$1$PS1
 }
 
 # Code to run on entering and on leaving: ID ENTER LEAVE. It runs once as long as ID stays, and not
 # in sub-shells: `$(cd project && pwd)` is no visit.
 __shellenv_hook() {
-  __shellenv_log+=(project:h "$1" - "=$3")
+  __shellenv_log+=(h "$1" - "=$3")
   if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_entered == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
     return 0
   fi
@@ -272,38 +313,38 @@ __shellenv_hook() {
   __shellenv_enter_code=$__shellenv_enter_code$2$__shellenv_nl
 }
 
-# Say TEXT, once as long as the project is not left.
+# Say TEXT, unless the last time that changes were made said the same.
 __shellenv_notice() {
+  __shellenv_saying=$__shellenv_saying$1$__shellenv_nl
   if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
     return 0
   fi
-  __shellenv_said=$__shellenv_said$1$__shellenv_nl
   printf 'shellenv: %s\n' "$1" >&2
 }
 
 # Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
 # of this one, has done is undone first.
 __shellenv_begin() {
-  local __shellenv_again=yes
+  __shellenv_again=yes
   if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then __shellenv_follow; fi
   if [ "$__shellenv_root" != "$2" ]; then
     __shellenv_again=''
-    __shellenv_said=$__shellenv_nl
     __shellenv_declined=''
   fi
   __shellenv_key='' # until the end is reached, this has not happened
-  if [[ ${#__shellenv_log[@]} -gt 0 ]]; then __shellenv_undo project "$__shellenv_nl$3" "$__shellenv_again"; fi
-  __shellenv_layer=project
+  if [[ -n $__shellenv_root ]]; then __shellenv_undo "$__shellenv_nl$3" "$__shellenv_again"; fi
   __shellenv_entering=$1
   __shellenv_root=$2
   __shellenv_path=''
   __shellenv_enter_code=''
+  __shellenv_saying=$__shellenv_nl
 }
 
 # All changes are made: this is the state of the shell from now on.
 __shellenv_end() {
   __shellenv_key=$__shellenv_entering
   __shellenv_venv=${VIRTUAL_ENV-}
+  __shellenv_said=$__shellenv_saying
   unset -v __shellenv_carry
   __shellenv_publish
   if [[ -n $__shellenv_enter_code ]]; then eval "$__shellenv_enter_code" >&2; fi
@@ -311,22 +352,22 @@ __shellenv_end() {
 
 # --- undoing -------------------------------------------------------------------------------------
 
-# Undo all that LAYER has changed, newest first; what was changed by hand since stays as it is.
-# KEEP: the ids of hooks that stay entered, between newlines. AGAIN: it is about to be done anew, so
-# remember what was changed by hand.
+# Undo all changes, newest first; what was changed by hand since stays as it is. KEEP: the ids of hooks
+# that stay entered, between newlines. AGAIN: the same project follows, so carry hand-made changes over.
 __shellenv_undo() {
-  if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1" "$2"; fi
-  if [[ $1 == project && -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
-  __shellenv_restore "$1" "$3" 2>/dev/null # what became readonly meanwhile stays, and silently
+  if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1"; fi
+  if [[ -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
+  if [[ -n $__shellenv_block_names ]]; then __shellenv_unblock; fi
+  __shellenv_restore "$2" 2>/dev/null # what became readonly meanwhile stays, and silently
 }
 
-# Run the leave code of LAYER's hooks, but of those in KEEP.
+# Run the leave code of the entered hooks, but of those in KEEP.
 __shellenv_leave_hooks() {
   local __shellenv_i __shellenv_id
   for ((__shellenv_i = ${#__shellenv_log[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
-    if [[ ${__shellenv_log[__shellenv_i]} != "$1:h" ]]; then continue; fi
+    if [[ ${__shellenv_log[__shellenv_i]} != h ]]; then continue; fi
     __shellenv_id=$__shellenv_nl${__shellenv_log[__shellenv_i + 1]}$__shellenv_nl
-    if [[ $2 == *"$__shellenv_id"* || $__shellenv_entered != *"$__shellenv_id"* ]]; then continue; fi
+    if [[ $1 == *"$__shellenv_id"* || $__shellenv_entered != *"$__shellenv_id"* ]]; then continue; fi
     __shellenv_entered=${__shellenv_entered/"$__shellenv_id"/"$__shellenv_nl"}
     if [[ $BASH_SUBSHELL -eq 0 ]]; then eval "${__shellenv_log[__shellenv_i + 3]#=}" >&2; fi
   done
@@ -338,12 +379,12 @@ __shellenv_deactivate() {
   if [ "${VIRTUAL_ENV-}" = "$__shellenv_ours" ] && declare -F deactivate >/dev/null; then
     local __shellenv_i __shellenv_n __shellenv_now=$PATH
     for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
-      if [[ ${__shellenv_log[__shellenv_i]} == project:e ]]; then
+      if [[ ${__shellenv_log[__shellenv_i]} == e ]]; then
         __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
         if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
-          __shellenv_log[__shellenv_i]=project:o # ours, whatever deactivate makes of it
+          __shellenv_log[__shellenv_i]=o # ours, whatever deactivate makes of it
         fi
-      elif [[ ${__shellenv_log[__shellenv_i]} == project:v ]]; then
+      elif [[ ${__shellenv_log[__shellenv_i]} == v ]]; then
         break # the environment's records come before these
       fi
     done
@@ -353,27 +394,20 @@ __shellenv_deactivate() {
   __shellenv_ours=''
 }
 
-# Put back what the records of LAYER say, newest first, and drop them. AGAIN: see __shellenv_undo.
+# Put back what the records say, newest first, and drop them. AGAIN: see __shellenv_undo.
 __shellenv_restore() {
-  local __shellenv_i __shellenv_n __shellenv_state
-  local __shellenv_kept='' __shellenv_rest=() # the names in, and the records of, other layers
   for ((__shellenv_i = ${#__shellenv_log[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
     __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
-    case $__shellenv_kept${__shellenv_log[__shellenv_i]} in
-      "$1":[ve])
+    case ${__shellenv_log[__shellenv_i]} in
+      v | e)
         if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
           __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}"
-        elif [[ -n $2 ]]; then
+        elif [[ -n $1 ]]; then
           __shellenv_carry+=("$__shellenv_n${__shellenv_log[__shellenv_i + 3]}" "${__shellenv_log[__shellenv_i + 2]}")
         fi
         ;;
-      "$1:o") __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}" ;;
-      *"$1:p")
-        __shellenv_unpath PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
-        # and what an environment that the user has activated inside will put back
-        __shellenv_unpath _OLD_VIRTUAL_PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
-        ;;
-      *"$1:a")
+      o) __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}" ;;
+      a)
         __shellenv_alias_state "$__shellenv_n"
         if [ "$__shellenv_state" != "${__shellenv_log[__shellenv_i + 3]}" ]; then
           : # redefined since
@@ -384,24 +418,22 @@ __shellenv_restore() {
           alias "$__shellenv_n${__shellenv_log[__shellenv_i + 2]}"
         fi
         ;;
-      *"$1:m")
+      p)
+        __shellenv_unpath PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
+        # and what an environment that the user has activated inside will put back
+        if [[ -n ${_OLD_VIRTUAL_PATH-} ]]; then
+          __shellenv_unpath _OLD_VIRTUAL_PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
+        fi
+        ;;
+      m)
         __shellenv_n=${__shellenv_log[__shellenv_i + 3]#=}
         if [[ -n ${PS1-} ]]; then PS1=${PS1/"$__shellenv_n"/}; fi
         if [[ -n ${_OLD_VIRTUAL_PS1-} ]]; then _OLD_VIRTUAL_PS1=${_OLD_VIRTUAL_PS1/"$__shellenv_n"/}; fi
         ;;
-      *"$1:f") unset -f "$__shellenv_n" ;;
-      *"$1:h") ;;
-      *" $1":[veo]) __shellenv_unlink "$__shellenv_i" ;;
-      *)
-        __shellenv_kept="$__shellenv_kept $__shellenv_n:${#__shellenv_rest[@]} "
-        __shellenv_rest+=("${__shellenv_log[@]:__shellenv_i:4}") # newest first
-        ;;
+      f) unset -f "$__shellenv_n" ;;
     esac
   done
   __shellenv_log=()
-  for ((__shellenv_i = ${#__shellenv_rest[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
-    __shellenv_log+=("${__shellenv_rest[@]:__shellenv_i:4}")
-  done
 }
 
 # Bring the variable NAME back to STATE.
@@ -420,30 +452,14 @@ __shellenv_put() {
   esac
 }
 
-# Undo the record AT among kept ones of other layers. If one of those has set the variable since, it
-# must put back what we would have put back, and the variable is its own now.
-__shellenv_unlink() {
-  local name=${__shellenv_log[$1 + 1]} old=${__shellenv_log[$1 + 2]} new=${__shellenv_log[$1 + 3]} at
-  if [[ $__shellenv_kept == *" $name:"* ]]; then
-    at=${__shellenv_kept##*" $name:"}
-    at=$((${at%% *} + 2))
-    if [ "${__shellenv_rest[at]}" = "$new" ]; then __shellenv_rest[at]=$old; fi
-  elif [[ ${__shellenv_log[$1]} == *:o ]] || [ "${!name+=}${!name--}" = "$new" ]; then
-    __shellenv_put "$name" "$old"
-  fi
-}
-
 # The variable NAME holds a PATH that was OLD and became NEW, which is OLD with entries in front;
 # since then it may have been edited. Take our entries out, and nothing else.
 __shellenv_unpath() {
-  local current old new front entry
   if [ "${!1-}" = "$3" ]; then
     printf -v "$1" %s "$2"
     return 0
-  elif [[ -z ${!1-} ]]; then
-    return 0
   fi
-  current=:${!1}: old=:$2: new=:$3: front=${3%"$2"}
+  local current=:${!1-}: old=:$2: new=:$3: front=${3%"$2"} entry
   if [[ $current == *"$new"* ]]; then # edited in front and behind only
     current=${current/"$new"/"$old"}
   elif [[ -n $front && $current == *":$front"* ]]; then
@@ -462,10 +478,10 @@ __shellenv_unpath() {
   printf -v "$1" %s "${current%:}"
 }
 
-# Undo the project layer; this shell is in no project any more.
+# Undo everything; this shell is in no project any more.
 __shellenv_leave() {
   __shellenv_key=''
-  __shellenv_undo project "$__shellenv_nl" ''
+  __shellenv_undo "$__shellenv_nl" ''
   __shellenv_root=''
   __shellenv_said=$__shellenv_nl
   __shellenv_declined=''
@@ -475,62 +491,72 @@ __shellenv_leave() {
 # --- the undo log for other shells -----------------------------------------------------------------
 
 # Export the log, so that a child shell of any kind can undo what it inherits: its words, with a unit
-# separator (0x1f) behind each; if a word contains one, all are percent-encoded and the first is %.
+# separator (0x1f) behind each. In words that contain one, and %, they are percent-encoded.
 __shellenv_publish() {
-  local IFS='' name text us=$'\x1f'
+  local IFS='' text word
   if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then
-    for name in ${!__SHELLENV_UNDO_@}; do unset -v "$name"; done
+    for word in ${!__SHELLENV_UNDO_@}; do unset -v "$word"; done
   fi
-  if [[ ${#__shellenv_log[@]} -eq 0 ]]; then
+  if [[ -z $__shellenv_root ]]; then
     unset -v __SHELLENV_UNDO
     return 0
   fi
   text=$__shellenv_key$__shellenv_root${__shellenv_log[*]}
-  if [[ $text != *"$us"* ]]; then
-    IFS=$us
-    text="#${us}1$us$__shellenv_key$us$__shellenv_root$us${__shellenv_log[*]}$us"
+  if [[ $text != *"$__shellenv_us"* && $text != *%* ]]; then
+    IFS=$__shellenv_us
+    text="#${IFS}1$IFS$__shellenv_key$IFS$__shellenv_root$IFS${__shellenv_log[*]}${__shellenv_log[0]:+$IFS}"
   else
-    text=%${us}1$us
-    for name in "$__shellenv_key" "$__shellenv_root" "${__shellenv_log[@]}"; do
-      name=${name//%/%25}
-      text=$text${name//"$us"/%1F}$us
+    text="#${__shellenv_us}1$__shellenv_us"
+    for word in "$__shellenv_key" "$__shellenv_root" "${__shellenv_log[@]}"; do
+      word=${word//%/%25}
+      text=$text${word//"$__shellenv_us"/%1F}$__shellenv_us
     done
   fi
+  text=$text$__shellenv_block_records
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
+  if [[ ${#text} -lt 30000 ]]; then
+    export __SHELLENV_UNDO="$text"
+    return 0
+  fi
   export __SHELLENV_UNDO="${text:0:30000}"
-  for ((name = 1; ${#text} > name * 30000; name++)); do
-    export "__SHELLENV_UNDO_$name=${text:name * 30000:30000}"
+  for ((word = 1; ${#text} > word * 30000; word++)); do
+    export "__SHELLENV_UNDO_$word=${text:word * 30000:30000}"
+  done
+}
+
+# The words in TEXT, which has been published, into the array __shellenv_words.
+__shellenv_split() {
+  local text=$1 word
+  __shellenv_words=()
+  while [[ $text == *"$__shellenv_us"* ]]; do
+    word=${text%%"$__shellenv_us"*}
+    text=${text:${#word}+1}
+    word=${word//%1F/"$__shellenv_us"}
+    __shellenv_words+=("${word//%25/%}")
   done
 }
 
 # Take over the log that the environment brings: what it says was done is done in this shell, too.
 __shellenv_inherit() {
-  local text=${__SHELLENV_UNDO-} name word words=() us=$'\x1f' i
+  local text=${__SHELLENV_UNDO-} name words i
   for ((i = 1; i > 0; i++)); do
     name=__SHELLENV_UNDO_$i
     if [[ -z ${!name+x} ]]; then break; fi
     text=$text${!name}
   done
-  while [[ $text == *"$us"* ]]; do
-    word=${text%%"$us"*}
-    text=${text:${#word}+1}
-    if [[ ${words[0]-} == % ]]; then
-      word=${word//%1F/"$us"}
-      word=${word//%25/%}
-    fi
-    words+=("$word")
-  done
+  __shellenv_split "$text"
+  words=(${__shellenv_words[@]+"${__shellenv_words[@]}"})
   if [[ ${words[1]-} != 1 ]]; then return 0; fi # nothing, or another version's
   __shellenv_root=${words[3]}
   for ((i = 4; i + 3 < ${#words[@]}; i += 4)); do
     name=${words[i + 1]}
     case ${words[i]}:$name in
-      project:[vepm]:[a-zA-Z_]* | dock:[vepm]:[a-zA-Z_]*) ;;
+      [vepm]:[a-zA-Z_]*) ;;
       *) continue ;; # aliases, functions and hooks are not inherited,
     esac
     if [[ ${words[i + 2]} != =* ]]; then words[i + 2]=-; fi # nor are variables that are not exported
     __shellenv_log+=("${words[@]:i:4}")
-    if [[ ${words[i]}:$name == project:e:VIRTUAL_ENV ]]; then
+    if [[ ${words[i]}:$name == e:VIRTUAL_ENV ]]; then
       __shellenv_ours=${words[i + 3]#=}
       __shellenv_venv=$__shellenv_ours
     fi
@@ -552,7 +578,7 @@ __shellenv_update() {
   fi
   __shellenv_look_around
   if [[ -z $__shellenv_found ]]; then
-    if [[ -n $__shellenv_root || ${#__shellenv_log[@]} -gt 0 ]]; then __shellenv_leave; fi
+    if [[ -n $__shellenv_root ]]; then __shellenv_leave; fi
   elif [ "$__shellenv_found" = "$__shellenv_key" ] && __shellenv_fresh; then
     if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then
       __shellenv_follow
@@ -714,6 +740,7 @@ __shellenv_install() {
   elif [[ -n $__shellenv_attributes && ${PROMPT_COMMAND@a} == *a* ]]; then
     PROMPT_COMMAND=("$call" "${PROMPT_COMMAND[@]}")
   else
+    # shellcheck disable=SC2128,SC2178 # it is no array
     PROMPT_COMMAND=$PROMPT_COMMAND$__shellenv_nl$call
   fi
 }
@@ -722,8 +749,10 @@ if [[ -z ${__shellenv_inherited-} ]]; then
   __shellenv_inherited=yes
   if [[ -n ${__SHELLENV_UNDO-} ]]; then __shellenv_inherit; fi
 fi
-__shellenv_install
-# A script has no prompt that could notice where it is.
-if [[ $- != *i* ]]; then __shellenv_moved; fi
+if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv export`
+  __shellenv_install
+  # A script has no prompt that could notice where it is.
+  if [[ $- != *i* ]]; then __shellenv_moved; fi
+fi
 
 if [[ -n $__shellenv_aliases ]]; then \shopt -s expand_aliases; fi

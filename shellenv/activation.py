@@ -18,7 +18,13 @@ USUAL = re.compile(
 
 START = r"(?:^|[;&|({]|\bthen|\belse|\bdo)\s*"  # where a command begins
 POSIX = (
-    ("v", re.compile(START + r"(?:(?:export|readonly|declare|typeset)\s+(?:-\w+\s+)*)?([A-Za-z_]\w*)\+?=", re.M)),
+    (
+        "v",
+        re.compile(
+            START + r"(?:(?:export|readonly|declare|typeset)\s+(?:-\w+\s+)*)?([A-Za-z_]\w*)\+?=",
+            re.M,
+        ),
+    ),
     ("v", re.compile(START + r"(?:export|unset(?:\s+-v)?)\s+([A-Za-z_]\w*)\s*(?:$|[;&|#])", re.M)),
     ("a", re.compile(START + r"alias\s+(?:--\s+)?([^\s=;'\"$`]+)=", re.M)),
     ("f", re.compile(r"^\s*(?:function\s+)?([A-Za-z_][\w.-]*)\s*\(\s*\)", re.M)),
@@ -26,11 +32,18 @@ POSIX = (
 )
 FISH_START = r"(?:^|;|\band|\bor)\s*"
 FISH = (
-    ("v", re.compile(FISH_START + r"set\s+(?!-\w*l|--local)(?:-\w+\s+|--\w+\s+)*([A-Za-z_]\w*)\b", re.M)),
+    (
+        "v",
+        re.compile(
+            FISH_START + r"set\s+(?!-\w*l|--local)(?:-\w+\s+|--\w+\s+)*([A-Za-z_]\w*)\b", re.M
+        ),
+    ),
     ("a", re.compile(FISH_START + r"alias\s+(?:-\w+\s+)*([^\s=;'\"$]+)[\s=]", re.M)),
     ("a", re.compile(r"(?:^|;)\s*function\s+([\w.-]+)", re.M)),
 )
-DYNAMIC = re.compile(r"(?:^|[;&|({]|\bthen|\belse|\bdo|\band|\bor)\s*(?:source|\.|eval)[ \t]+(?=[^\s\"|;])", re.M)
+DYNAMIC = re.compile(
+    r"(?:^|[;&|({]|\bthen|\belse|\bdo|\band|\bor)\s*(?:source|\.|eval)[ \t]+(?=[^\s\"|;])", re.M
+)
 COMMENT = re.compile(r"^\s*#.*$", re.M)
 
 

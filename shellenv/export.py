@@ -10,15 +10,16 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
-from shellenv import paths, snippets, state
+from shellenv import installation, paths, snippets, state
+from shellenv.cli import write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.plan import Plan, expand
 from shellenv.shells import Shell, shell_named
-from shellenv.survey import Survey, Watch, survey
+from shellenv.survey import Survey, survey
 
 TICK = 20_000_000
-"""Two ticks of a kernel's clock (ns): within that time a file may change twice and keep its time."""
+"""Two ticks of a clock (ns): within them a file may change twice and keep its time."""
 
 COARSE = 2_000_000_000
 """The same (ns) where times are kept, or compared, in whole seconds."""
@@ -29,8 +30,6 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 
     `--coarse` says that the shell compares file times in whole seconds (bash before 4.3).
     """
-    import sys
-
     coarse = "--coarse" in args
     names = [arg for arg in args if arg != "--coarse"]
     if len(names) != 1 or names[0].startswith("-"):
@@ -38,15 +37,14 @@ def main(ctx: Context, args: Sequence[str]) -> int:
             "export takes the name of a shell", "For example: shellenv export bash", status=2
         )
     text = as_json(ctx) if names[0] == "json" else code(ctx, shell_named(names[0]), coarse)
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    write(text)
     return 0
 
 
 def code(ctx: Context, shell: Shell, coarse: bool = False) -> str:
     """The code for `shell`; it is also kept in the cache."""
     found, settled = look(ctx, shell.activate, coarse)
-    text = _hook_first(shell) + _settings(ctx, shell, found, settled)
+    text = _primitives(shell) + _settings(ctx, shell, found, settled)
     if found.plan is None:
         return text + "__shellenv_leave\n"
     return text + _snippet(ctx, shell, found, found.plan, settled) + "__shellenv_apply\n"
@@ -62,7 +60,9 @@ def look(ctx: Context, activate: str, coarse: bool = False) -> tuple[Survey, boo
     while True:
         found = survey(ctx, activate)
         now = time.time_ns()
-        ages = [(now - w.mtime, w.mtime) for w in found.watch if w.mtime is not None and w.mtime > 0]
+        ages = [
+            (now - w.mtime, w.mtime) for w in found.watch if w.mtime is not None and w.mtime > 0
+        ]
         if any(0 <= age < TICK for age, _ in ages):
             time.sleep(TICK / 1e9)
             continue
@@ -70,9 +70,12 @@ def look(ctx: Context, activate: str, coarse: bool = False) -> tuple[Survey, boo
         return found, not any(0 <= age < COARSE for age in whole)
 
 
-def _hook_first(shell: Shell) -> str:
-    """Code that loads the hook's functions where `shellenv hook` was not evaluated."""
-    return ""
+def _primitives(shell: Shell) -> str:
+    """Code that loads what the rest is made of, where `shellenv hook` was not evaluated."""
+    static = shell.quote(f"{installation.static_dir()}/hook.{shell.name}")
+    if shell.name == "fish":
+        return f"functions -q __shellenv_begin; or source {static} --definitions\n"
+    return f"command -v __shellenv_begin >/dev/null || \\. {static} --definitions\n"
 
 
 def _settings(ctx: Context, shell: Shell, found: Survey, settled: bool) -> str:
@@ -82,31 +85,29 @@ def _settings(ctx: Context, shell: Shell, found: Survey, settled: bool) -> str:
     watch = found.settings.watch
     if all(w.mtime is None for w in watch):
         return ""
-    cache = paths.cache_dir(ctx)
-    stamps = snippets.stamp(ctx, f"{cache}/settings" if cache else None, watch)
-    override = ctx.env.get("SHELLENV_VENV_DIR", "")
-    guard = render.Guard(watch, stamps, override, never=not settled)
+    stamps = snippets.stamp(ctx, watch)
+    guard = render.Guard(watch, stamps, ctx.env.get("SHELLENV_VENV_DIR", ""), never=not settled)
     text = render.settings(shell, found.settings.venv_dir, guard)
-    if cache and _is_kept(stamps, cache) and settled:
-        snippets.write(ctx, f"{cache}/settings.{shell.name}", text)
+    _keep(ctx, f"settings.{shell.name}", text, stamps if settled else None)
     return text
 
 
 def _snippet(ctx: Context, shell: Shell, found: Survey, plan: Plan, settled: bool) -> str:
     from shellenv import render
 
-    directory = snippets.snippet_dir(ctx, shell.name, plan.key)
-    stamps = snippets.stamp(ctx, directory, found.watch) if settled else None
+    stamps = snippets.stamp(ctx, found.watch) if settled else None
     guard = render.Guard(found.watch, stamps, overrides(ctx.env), never=not settled)
     text = render.snippet(shell, plan, guard)
-    if directory and settled and _is_kept(stamps, directory):
-        snippets.write(ctx, f"{directory}/.snippet", text)
-        snippets.forget(directory, stamps)
+    _keep(ctx, f"snippets/{shell.name}{plan.key}/.snippet", text, stamps)
     return text
 
 
-def _is_kept(stamps: str | None, directory: str) -> bool:
-    return stamps is not None and stamps.startswith(directory)
+def _keep(ctx: Context, name: str, text: str, stamps: str | None) -> None:
+    """Keep `text` in the cache for the next time, if the cache has its stamps, too."""
+    cache = paths.cache_dir(ctx)
+    if cache and stamps and stamps.startswith(cache):
+        snippets.write(ctx, f"{cache}/{name}", text)
+        snippets.forget_unused(ctx)
 
 
 def overrides(env: Mapping[str, str]) -> str:
@@ -134,7 +135,7 @@ def environment(ctx: Context, found: Survey) -> dict[str, str]:
     declined = any(
         record.name == "VIRTUAL_ENV" and "VIRTUAL_ENV" not in ctx.env for record in log.records
     )
-    env = state.revert(ctx.env, "project")
+    env = state.revert(ctx.env)
     plan = found.plan
     if plan is None:
         return env
@@ -153,6 +154,3 @@ def environment(ctx: Context, found: Survey) -> dict[str, str]:
 
 def _front(directory: str, env: Mapping[str, str]) -> str:
     return f"{directory}:{env['PATH']}" if env.get("PATH") else directory
-
-
-__all__ = ["Watch", "as_json", "code", "environment", "look", "main"]

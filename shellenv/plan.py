@@ -94,11 +94,18 @@ class Plan(NamedTuple):
     @property
     def empty(self) -> bool:
         """Would applying this change nothing?"""
-        return not (self.venv or self.path or self.variables or self.secrets or self.aliases or self.hooks)
+        return not (
+            self.venv or self.path or self.variables or self.secrets or self.aliases or self.hooks
+        )
 
 
 def make(
-    key: str, root: str, name: str, venv: Venv | None, groups: Iterable[Group], notices: tuple[str, ...]
+    key: str,
+    root: str,
+    name: str,
+    venv: Venv | None,
+    groups: Iterable[Group],
+    notices: tuple[str, ...],
 ) -> Plan:
     """The plan for the project at `root`; later groups win, name by name.
 
@@ -224,7 +231,9 @@ def _hooks(groups: list[Group], root: str) -> tuple[Hook, ...]:
         hooks = group.sections.get("shellenv.hooks", {})
         enter, leave = (hooks[key].value if key in hooks else "" for key in ("enter", "leave"))
         if enter or leave:
-            found.append(Hook(f"{group.root or ''} {root if group.root is None else ''}{_digest(enter, leave)}", enter, leave))
+            # The user's own hooks are each project's; a project's stay while one is in it.
+            whose = group.root or f"own {root}"
+            found.append(Hook(f"{whose} {_digest(enter, leave)}", enter, leave))
     return tuple(found)
 
 
@@ -235,5 +244,7 @@ def _digest(*texts: str) -> str:
 
 
 def _last(groups: list[Group], section: str, key: str) -> Entry | None:
-    entries = [group.sections[section][key] for group in groups if key in group.sections.get(section, {})]
+    entries = [
+        group.sections[section][key] for group in groups if key in group.sections.get(section, {})
+    ]
     return entries[-1] if entries else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from shellenv import state
 from shellenv.plan import Plan, Ref, Value, Variable
 from shellenv.shells import Shell
 from shellenv.survey import PRESENT, Watch
@@ -57,7 +58,9 @@ def snippet(shell: Shell, plan: Plan, guard: Guard) -> str:
         "snippet",
         plan=plan,
         guard=guard,
-        sets=_sets(plan.variables),
+        block=_block(plan.variables),
+        runs=_runs(plan.variables),
+        separator=Code(state.SEPARATOR),
         hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
     )
 
@@ -68,7 +71,7 @@ def settings(shell: Shell, venv_dir: str, guard: Guard) -> str:
 
 
 def word(shell: Shell, value: object) -> str:
-    """`value` as one word of `shell`: text is quoted, references are expanded, `Code` is printed."""
+    """`value` as one word of `shell`: text quoted, references expanded, `Code` as it is."""
     if isinstance(value, Code):
         return value
     if isinstance(value, str):
@@ -84,12 +87,35 @@ def _part(shell: Shell, part: str | Ref) -> str:
     return shell.quote(part) if isinstance(part, str) else shell.reference(part.name, part.default)
 
 
-def _sets(variables: Iterable[Variable]) -> list[list[Variable]]:
-    """Runs of variables that do not refer to each other: each can be set by one call."""
+class Block(NamedTuple):
+    """Variables that a shell can set, check and unset in one go, because none refers to another.
+
+    `records` is what they leave in the undo log (shellenv.state), were they unset before.
+    """
+
+    variables: tuple[Variable, ...]
+    records: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(variable.name for variable in self.variables)
+
+
+def _block(variables: Iterable[Variable]) -> Block:
+    plain = tuple(v for v in variables if not any(_references(v.value)))
+    words = (word for v in plain for word in ("v", v.name, "-", "=" + "".join(map(str, v.value))))
+    return Block(plain, "".join(state.encode(word) + state.SEPARATOR for word in words))
+
+
+def _runs(variables: Iterable[Variable]) -> list[list[Variable]]:
+    """The variables with references, in runs that do not refer to each other."""
     runs: list[list[Variable]] = []
     names: set[str] = set()
     for variable in variables:
-        if not runs or any(name in names for name in _references(variable.value)):
+        references = set(_references(variable.value))
+        if not references:
+            continue
+        if not runs or references & names:
             runs.append([])
             names = set()
         runs[-1].append(variable)
@@ -110,7 +136,7 @@ def _environment(shell: Shell) -> Environment:
 
     from shellenv.installation import templates_dir
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(templates_dir()),
         undefined=StrictUndefined,
         finalize=lambda value: word(shell, value),
@@ -122,3 +148,5 @@ def _environment(shell: Shell) -> Environment:
         cache_size=0,
         autoescape=False,
     )
+    environment.filters["code"] = Code  # for the names of variables, which are checked
+    return environment

@@ -29,7 +29,9 @@ def reference_posix(name: str, default: str) -> str:
 
 def reference_fish(name: str, default: str) -> str:
     """The same for fish; a list (PATH) is joined as it would be for a program."""
-    joined = f"(string join -- : ${name})" if name.endswith("PATH") else f"(string join -- ' ' ${name})"
+    joined = (
+        f"(string join -- : ${name})" if name.endswith("PATH") else f"(string join -- ' ' ${name})"
+    )
     fallback = f"; or echo -n {quote_fish(default)}" if default else ""
     return f"(set -q {name}; and string collect -N -- {joined}{fallback})"
 

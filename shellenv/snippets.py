@@ -1,9 +1,9 @@
 """The cache of rendered snippets, at paths that a shell can compute by concatenation.
 
-`<cache>/snippets/<shell><key>/.snippet` is what the shell sources when it enters `key`; beside it
-stands a directory with one empty *stamp* per watched file, with that file's modification time. A
-file that is neither newer nor older than its stamp is the one that was read: `-nt` alone misses a
-file that is replaced by an older one.
+`<cache>/snippets/<shell><key>/.snippet` is what the shell sources when it enters `key`. For each it
+needs a directory `<cache>/stamps/<generation>`, with one empty *stamp* per watched file that has
+that file's modification time. A file that is neither newer nor older than its stamp is the one that
+was read: `-nt` alone misses a file that is replaced by an older one.
 
 Everything here may be deleted at any time, and a cache that cannot be written costs only speed.
 """
@@ -11,15 +11,15 @@ Everything here may be deleted at any time, and a cache that cannot be written c
 from __future__ import annotations
 
 import os
-from zlib import crc32
+from zlib import adler32, crc32
 
-from shellenv import paths
+from shellenv import files, paths
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.survey import PRESENT, Watch
 
-KEEP_SECONDS = 60
-"""How long stamps of an older generation stay: shells that are just reading them may go on."""
+KEEP_NUMBER, KEEP_DAYS = 1000, 30
+"""Stamps are swept when there are more than this many, and then only those older than this."""
 
 
 def snippet_dir(ctx: Context, shell: str, key: str) -> str | None:
@@ -28,22 +28,22 @@ def snippet_dir(ctx: Context, shell: str, key: str) -> str | None:
     return f"{cache}/snippets/{shell}{key}" if cache else None
 
 
-def stamp(ctx: Context, directory: str | None, watch: tuple[Watch, ...]) -> str | None:
+def stamp(ctx: Context, watch: tuple[Watch, ...]) -> str | None:
     """Keep the times of `watch`; the directory that holds them, or None if it cannot be.
 
-    If `directory` cannot be written, a private one below $XDG_RUNTIME_DIR or /tmp serves. The name
-    follows from the content, so that any number of shells may do this at once.
+    If the cache cannot be written, a private directory below $XDG_RUNTIME_DIR or /tmp serves. The
+    name follows from the content, so that any number of shells may do this at once.
     """
     times = [w.mtime for w in watch if w.mtime not in (None, PRESENT)]
-    generation = f"{crc32(repr(watch).encode('utf-8', 'surrogateescape')):08x}"
+    text = repr(watch).encode("utf-8", "surrogateescape")
+    generation = f"{crc32(text):08x}{adler32(text):08x}"
     runtime = ctx.env.get("XDG_RUNTIME_DIR") or "/tmp"
-    spare = f"{runtime}/shellenv-{ctx.uid}"
-    for base in (directory, spare):
-        if base is None:
+    for top in (paths.cache_dir(ctx), f"{runtime}/shellenv-{ctx.uid}"):
+        if top is None:
             continue
-        target = f"{base}/.stamps-{generation}"
+        target = f"{top}/stamps/{generation}"
         try:
-            _private(ctx, base, spare)
+            paths.private_dir(top, ctx.uid)
             os.makedirs(target, mode=0o700, exist_ok=True)
             for index, time in enumerate(times):
                 _stamp(f"{target}/{index}", time or 0)
@@ -54,50 +54,38 @@ def stamp(ctx: Context, directory: str | None, watch: tuple[Watch, ...]) -> str 
 
 
 def write(ctx: Context, path: str, text: str) -> bool:
-    """Put `text` at `path`, whole or not at all; False if that cannot be done."""
-    temporary = f"{path}.{os.getpid()}"
+    """Put `text` at `path` in the cache, whole or not at all; False if that cannot be done."""
+    cache = paths.cache_dir(ctx)
     try:
-        _private(ctx, os.path.dirname(path), "")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as stream:
-            stream.write(text.encode("utf-8", "surrogateescape"))
-        os.replace(temporary, path)
+        if cache is None:
+            return False
+        paths.private_dir(cache, ctx.uid)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        files.write_private(path, text.encode("utf-8", "surrogateescape"))
     except (OSError, ShellenvError):
-        try:
-            os.unlink(temporary)
-        except OSError:
-            pass
         return False
     return True
 
 
-def forget(directory: str, keep: str | None) -> None:
-    """Delete stamps of older generations from `directory`, except `keep` and the newest ones."""
+def forget_unused(ctx: Context) -> None:
+    """Delete the stamps that were made more than `KEEP_DAYS` ago, if there are many."""
     from time import time
 
+    cache = paths.cache_dir(ctx)
     try:
-        names = [name for name in os.listdir(directory) if name.startswith(".stamps-")]
+        names = os.listdir(f"{cache}/stamps")
     except OSError:
         return
-    for name in names:
-        old = f"{directory}/{name}"
+    for name in names if len(names) > KEEP_NUMBER else ():
+        old = f"{cache}/stamps/{name}"
         try:
-            if old == keep or time() - os.stat(old).st_mtime < KEEP_SECONDS:
+            if time() - os.stat(old).st_mtime < KEEP_DAYS * 86400:
                 continue
             for entry in os.listdir(old):
                 os.unlink(f"{old}/{entry}")
             os.rmdir(old)
         except OSError:
             continue
-
-
-def _private(ctx: Context, directory: str, spare: str) -> None:
-    """Make `directory`; the top of the cache (or `spare`) is the user's own and 0700."""
-    cache = paths.cache_dir(ctx)
-    top = cache if cache and directory.startswith(cache) else spare
-    if top:
-        paths.private_dir(top, ctx.uid)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
 
 
 def _stamp(path: str, time: int) -> None:

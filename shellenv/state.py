@@ -2,8 +2,8 @@
 
 Shells write it (`__shellenv_publish` in shell/hook.*) so that whoever inherits their environment
 can undo it. It is a list of words with a unit separator (0x1f) behind each: `#`, the version, KEY,
-ROOT, and then four words a record, oldest first: LAYER:KIND NAME OLD NEW. If a word contains the
-separator, the first word is `%` and all others are percent-encoded.
+ROOT, and then four words a record, oldest first: KIND NAME OLD NEW. A separator inside a word,
+and %, is percent-encoded.
 
 A state is `-` (unset) or `=value`; kind `v` is a variable, `e` one that belongs to a virtual
 environment, `p` a PATH. Other kinds (aliases, hooks, the prompt) and other states (a variable that
@@ -23,7 +23,6 @@ SEPARATOR = "\x1f"
 class Record(NamedTuple):
     """One change that a shell has made."""
 
-    layer: str
     kind: str
     name: str
     old: str | None
@@ -41,6 +40,16 @@ class Log(NamedTuple):
 EMPTY = Log("", "", ())
 
 
+def encode(word: str) -> str:
+    """`word` as it stands in the log."""
+    return word.replace("%", "%25").replace(SEPARATOR, "%1F")
+
+
+def decode(word: str) -> str:
+    """The reverse of `encode`."""
+    return word.replace("%1F", SEPARATOR).replace("%25", "%")
+
+
 def is_part(name: str) -> bool:
     """Is `name` one of the variables that hold the log?"""
     return name == NAME or (name.startswith(NAME + "_") and name[len(NAME) + 1 :].isdigit())
@@ -53,17 +62,14 @@ def read(env: Mapping[str, str]) -> Log:
     while f"{NAME}_{part}" in env:
         text += env[f"{NAME}_{part}"]
         part += 1
-    words = text.split(SEPARATOR)
+    words = [decode(word) for word in text.split(SEPARATOR)]
     if len(words) < 4 or words[1] != VERSION:
         return EMPTY
-    if words[0] == "%":
-        words = [word.replace("%1F", SEPARATOR).replace("%25", "%") for word in words]
     records = []
     for start in range(4, len(words) - 3, 4):
-        what, name, old, new = words[start : start + 4]
-        layer, _, kind = what.partition(":")
+        kind, name, old, new = words[start : start + 4]
         if kind in ("v", "e", "p"):
-            records.append(Record(layer, kind, name, _state(old), _state(new)))
+            records.append(Record(kind, name, _state(old), _state(new)))
     return Log(words[2], words[3], tuple(records))
 
 
@@ -71,24 +77,19 @@ def _state(word: str) -> str | None:
     return word[1:] if word.startswith("=") else None
 
 
-def revert(env: Mapping[str, str], layer: str) -> dict[str, str]:
-    """`env` as it would be had `layer` never been applied, without the log itself.
+def revert(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` as it would be had the shell never entered a project, without the log itself.
 
     A three-way merge, as the shells do it: what no longer has our value was changed by hand and
     stays.
     """
     result = {name: value for name, value in env.items() if not is_part(name)}
-    later: dict[str, str | None] = {}  # what other layers would put back, by name
     for record in reversed(read(env).records):
         current = result.get(record.name)
-        if record.layer != layer:
-            later[record.name] = record.old
-        elif record.kind != "p" and record.name in later:
-            continue  # another layer has set it since
+        if record.kind == "p" and current is not None:
+            result[record.name] = unpath(current, record.old or "", record.new or "")
         elif record.kind != "p" and current == record.new:
             _put(result, record.name, record.old)
-        elif record.kind == "p" and current is not None:
-            result[record.name] = unpath(current, record.old or "", record.new or "")
     return result
 
 

@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from shellenv import config, paths, project, trust
 from shellenv.activation import touches
-from shellenv.config import ConfigError, Entry, Layer, Origin
+from shellenv.config import ConfigError, Layer, Origin
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.plan import Group, Plan, Ref, Value, Variable, Venv, join, make
-
 
 PRESENT = -1
 """The time of what only has to be there: a directory, an approval."""
@@ -37,7 +36,7 @@ class Blocked(NamedTuple):
 
     path: str
     verdict: str  # blocked, denied or unsafe: see shellenv.trust
-    kind: str  # configuration, variables or environment
+    kind: str  # settings, variables or environment
 
 
 class Survey(NamedTuple):
@@ -62,14 +61,14 @@ class Settings(NamedTuple):
 
 
 class _Reader:
-    """Reads files and remembers what was looked at; the only state in a survey."""
+    """Reads files, each once, and remembers what was looked at; the only state in a survey."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.seen: dict[str, int | None] = {}
+        self.layers: dict[str, Layer | None] = {}
         self.blocked: list[Blocked] = []
         self.errors: list[ShellenvError] = []
-        self.warnings: list[str] = []
 
     def look(self, path: str) -> bool:
         """Is there something at `path`? Its time is noted before anything is read from it."""
@@ -81,24 +80,44 @@ class _Reader:
                 self.seen[path] = None
         return self.seen[path] is not None
 
-    def own_layer(self, path: str | None, root: str | None = None) -> Layer | None:
-        """A file of the user's or the machine's, which needs no approval."""
-        if path is None or not self.look(path):
-            return None
-        return self._layer(path, root, config.read_bytes(path))
+    def own(self, path: str | None) -> Layer | None:
+        """The user's or the machine's file `path`, which needs no approval."""
+        return self._layer(path, None) if path else None
 
-    def project_layer(self, path: str, root: str) -> Layer | None:
-        """A file of the project's, if it is allowed."""
-        if not self.look(path):
-            return None
-        content = config.read_bytes(path)
-        if content is None or not self.allowed(path, content, "configuration"):
-            return None
-        return self._layer(path, root, content)
+    def of_directory(self, directory: str) -> list[Layer]:
+        """The files that configure the project directory, from the weakest to the strongest."""
+        files = [f"{directory}/{name}" for name in paths.PROJECT_FILES]
+        layers = [layer for path in files if (layer := self._layer(path, directory, ask=True))]
+        personal = self.personal(directory)
+        return [*layers, personal] if personal else layers
+
+    def personal(self, directory: str) -> Layer | None:
+        """The user's own file for the project directory, if it is for this one."""
+        path = paths.personal_file(self.ctx, os.path.basename(directory))
+        layer = self._layer(path, directory, personal=True) if path else None
+        return layer if layer and config.is_for(self.ctx, layer, directory) else None
+
+    def _layer(
+        self, path: str, root: str | None, *, ask: bool = False, personal: bool = False
+    ) -> Layer | None:
+        """The content of `path`; None if there is none, or none allowed, or a mistake in it."""
+        if path not in self.layers:
+            self.layers[path] = None
+            try:
+                content = config.read_bytes(path) if self.look(path) else None
+                if content is not None and not (
+                    ask and not self.allowed(path, content, "settings")
+                ):
+                    self.layers[path] = config.read_layer(path, root, content, personal=personal)
+            except ShellenvError as error:
+                self.errors.append(error)
+        return self.layers[path]
 
     def allowed(self, path: str, content: bytes, kind: str) -> bool:
         """Has the user allowed this content? If not, that is noted, and the answer watched."""
-        self.look(trust.record_path(self.ctx, path, content) or path)
+        record = trust.record_path(self.ctx, path, content)
+        if record and self.look(record):
+            self.seen[record] = PRESENT  # its name says it all
         verdict = trust.check(self.ctx, path, content)
         if verdict != "allowed":
             self.look(trust.denial_path(self.ctx, path) or path)
@@ -106,7 +125,7 @@ class _Reader:
         return verdict == "allowed"
 
     def venv_allowed(self, path: str) -> bool:
-        """May the environment at `path`, inside a project, be used? Its script runs in the shell."""
+        """May the environment at `path`, which is a project's own, be used? Its scripts are code."""
         scripts = [f"{path}/bin/{name}" for name in ("activate", "activate.fish")]
         contents = {script: _content(script) for script in scripts if self.look(script)}
         return bool(contents) and all(
@@ -125,48 +144,63 @@ class _Reader:
 
     def dotenv(self, layers: list[Layer], root: str) -> tuple[Variable, ...]:
         """The variables in the files that [shellenv.dotenv] of these layers names."""
-        entries = [layer.sections.get("shellenv.dotenv", {}).get("files") for layer in layers]
-        named = [entry for entry in entries if entry]
+        files = config.merge(layers).get("shellenv.dotenv", "files")
         found: list[Variable] = []
-        for name in config.split_paths(named[-1].value) if named else ():
+        for name in config.split_paths(files.value) if files else ():
             path = paths.resolve(self.ctx, name, root)
             if path is None or not self.look(path):
                 continue
-            content = config.read_bytes(path)
-            ours = named[-1].root is None  # the user's own file names it: the user's own choice
-            if content is not None and (ours or self.allowed(path, content, "variables")):
-                found += _dotenv(path, content)
+            try:
+                content = config.read_bytes(path)
+                if content is not None and self.allowed(path, content, "variables"):
+                    found += _dotenv(path, content)
+            except ShellenvError as error:
+                self.errors.append(error)
         return tuple(found)
 
     def watch(self) -> tuple[Watch, ...]:
-        return tuple(Watch(path, mtime) for path, mtime in sorted(self.seen.items()))
-
-    def _layer(self, path: str, root: str | None, content: bytes | None) -> Layer | None:
-        if content is None:
-            return None
-        layer = config.read_layer(path, root, content)
-        self.warnings += layer.warnings
-        return layer
+        """All that was looked at; a directory that is missing stands for what would be in it."""
+        seen = {
+            path if time is not None else _missing(path): time for path, time in self.seen.items()
+        }
+        return tuple(Watch(path, mtime) for path, mtime in sorted(seen.items()))
 
 
-def survey(ctx: Context, activate: str = "activate") -> Survey:
+def survey(ctx: Context, activate: str = "activate", for_run: bool = False) -> Survey:
     """Look at the disk from `ctx.cwd`; `activate` names the script that the shell would source.
 
     Never raises for what a project's or the user's files contain: that is in `errors`, and then
-    the plan applies nothing.
+    the plan applies nothing. `for_run`: see shellenv.project.detect.
     """
     reader = _Reader(ctx)
-    settings = _settings(reader)
-    detection = project.detect(ctx, settings.venv_dir, reader.venv_allowed)
+    base = [layer for path in _own_files(ctx) if (layer := reader.own(path))]
+    try:
+        environment = config.environment_layer(ctx)
+    except ShellenvError as error:
+        environment = Layer("environment", None, {})
+        reader.errors.append(error)
+    settings = _settings(reader, [*base, environment])
+    detection = project.detect(
+        ctx,
+        settings.venv_dir,
+        reader.venv_allowed,
+        for_run,
+        personal_counts=lambda _, directory: reader.personal(directory) is not None,
+        inherits=lambda directory: not config.stands_alone(reader.of_directory(directory)),
+    )
     for path in detection.consulted:
         reader.look(path)
-    groups: tuple[Group, ...] = ()
-    layers: list[Layer] = []
-    try:
-        layers, groups = _groups(reader, detection)
-    except ShellenvError as error:
-        reader.errors.append(error)
-    merged = config.merge(layers)
+    directories = detection.project.directories if detection.project else ()
+    inner = [(directory, reader.of_directory(directory)) for directory in directories]
+    groups = (
+        Group(None, config.merge(base).sections),
+        *(
+            Group(directory, config.merge(layers).sections, reader.dotenv(layers, directory))
+            for directory, layers in inner
+        ),
+        Group(None, environment.sections),
+    )
+    merged = config.merge([*base, *(layer for _, layers in inner for layer in layers), environment])
     return Survey(
         detection=detection,
         plan=_plan(reader, detection, merged, groups, activate),
@@ -174,51 +208,23 @@ def survey(ctx: Context, activate: str = "activate") -> Survey:
         groups=groups,
         blocked=tuple(reader.blocked),
         errors=tuple(reader.errors),
-        warnings=tuple(reader.warnings),
+        warnings=merged.warnings,
         settings=settings,
         watch=reader.watch(),
     )
 
 
-def _settings(reader: _Reader) -> Settings:
+def _own_files(ctx: Context) -> list[str]:
+    return [path for path in (paths.system_file(ctx), paths.user_file(ctx)) if path]
+
+
+def _settings(reader: _Reader, layers: list[Layer]) -> Settings:
     """Where the virtual environments are. Only the machine, the user and the environment say so."""
     ctx = reader.ctx
-    layers = []
-    files = [path for path in (paths.system_file(ctx), paths.user_file(ctx)) if path]
-    try:
-        layers = [layer for path in files if (layer := reader.own_layer(path))]
-        layers.append(config.environment_layer(ctx))
-    except ShellenvError:
-        pass  # _groups meets it again, and reports it
     entry = config.merge(layers).get("shellenv", "venv_dir")
     venv_dir = paths.resolve(ctx, entry.value, None) if entry else None
-    watch = tuple(Watch(path, reader.seen.get(path)) for path in files)
+    watch = tuple(Watch(path, reader.seen.get(path)) for path in _own_files(ctx))
     return Settings(venv_dir or "/dev/null/.venv", watch)
-
-
-def _groups(reader: _Reader, detection: project.Detection) -> tuple[list[Layer], tuple[Group, ...]]:
-    """All layers from the weakest to the strongest, and the same by directory."""
-    ctx = reader.ctx
-    own = [paths.system_file(ctx), paths.user_file(ctx)]
-    base = [layer for path in own if (layer := reader.own_layer(path))]
-    environment = config.environment_layer(ctx)
-    directories: list[tuple[str, list[Layer]]] = []
-    for directory in detection.project.directories if detection.project else ():
-        files = [f"{directory}/{name}" for name in paths.PROJECT_FILES]
-        layers = [layer for path in files if (layer := reader.project_layer(path, directory))]
-        personal = reader.own_layer(paths.personal_file(ctx, os.path.basename(directory)), directory)
-        if personal and config.is_for(ctx, personal, directory):
-            layers.append(personal)
-        if not all(config.inherits(layer) for layer in layers):
-            directories.clear()
-        directories.append((directory, layers))
-    groups = [Group(None, config.merge(base).sections)]
-    for directory, layers in directories:
-        sections = config.merge(layers).sections
-        groups.append(Group(directory, sections, reader.dotenv(layers, directory)))
-    groups.append(Group(None, environment.sections))
-    everything = [*base, *(layer for _, layers in directories for layer in layers), environment]
-    return everything, tuple(groups)
 
 
 def _plan(
@@ -237,7 +243,7 @@ def _plan(
         notices = tuple(_told(error) for error in reader.errors)
         return Plan(detection.candidate, root, name, notices=notices)
     quiet = merged.flag("shellenv", "quiet")
-    notices = (*reader.warnings, *(() if quiet else _requests(reader, found)))
+    notices = (*merged.warnings, *(() if quiet else _requests(reader)))
     if found is None:
         return Plan(detection.candidate, root, name, notices=notices)
     venv = reader.venv(found.venv, activate)
@@ -245,26 +251,35 @@ def _plan(
 
 
 def _told(error: ShellenvError) -> str:
-    return f"{error.message}\nnothing of this project is applied{'; ' + error.hint if error.hint else ''}"
+    hint = f"; {error.hint}" if error.hint else ""
+    return f"{error.message}\nnothing of this project is applied{hint}"
 
 
-def _requests(reader: _Reader, found: project.Project | None) -> tuple[str, ...]:
+def _requests(reader: _Reader) -> tuple[str, ...]:
     """What to say about files that wait for the user: one line each, none for denied ones."""
     ctx = reader.ctx
     waiting = []
     for path, verdict, _ in reader.blocked:
         shown = paths.tilde(ctx, path)
         if verdict == "unsafe":
-            waiting.append(f"{shown} is not used: others can write to it (chmod o-w makes it yours)")
+            waiting.append(f"{shown} is not used: others can write to it (try chmod o-w)")
         elif verdict == "blocked" and not path.endswith(".fish"):
             waiting.append(f"{shown} is not allowed yet; read it, then run `shellenv allow`")
     return tuple(waiting)
 
 
+def _missing(path: str) -> str:
+    """The highest part of `path`, where nothing is, that is not there itself."""
+    above = os.path.dirname(path)
+    while above != path and not os.path.lexists(above):
+        path, above = above, os.path.dirname(above)
+    return path
+
+
 def _content(path: str) -> bytes | None:
     try:
         return config.read_bytes(path)
-    except ConfigError:
+    except ShellenvError:
         return None
 
 
@@ -293,11 +308,12 @@ def _dotenv(path: str, content: bytes) -> list[Variable]:
 
 def _dotenv_value(text: str) -> Value:
     from dotenv.variables import Literal, parse_variables
+    from dotenv.variables import Variable as DotenvVariable
 
-    return join(
-        atom.value if isinstance(atom, Literal) else Ref(atom.name, atom.default or "")
-        for atom in parse_variables(text)
-    )
-
-
-__all__ = ["Blocked", "Entry", "Settings", "Survey", "Watch", "survey"]
+    parts: list[str | Ref] = []
+    for atom in parse_variables(text):
+        if isinstance(atom, Literal):
+            parts.append(atom.value)
+        elif isinstance(atom, DotenvVariable):
+            parts.append(Ref(atom.name, atom.default or ""))
+    return join(parts)

@@ -34,7 +34,18 @@ __shellenv_apply() {
   __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
 
 {% endif %}
-{% for run in sets %}
+{% if block.variables %}
+  __shellenv_block {{ block.names | join(' ') }} '
+    {%- for name in block.names -%} ${ {{- name | code }}+x}${ {{- name | code }}@a} {%- endfor %}' '
+    {%- for name in block.names -%}
+      v{{ separator }}{{ name | code }}{{ separator }}-{{ separator }}${ {{- name | code }}+=}${ {{- name | code }}--}{{ separator }}
+    {%- endfor %}' {{ block.records }}
+    {%- for variable in block.variables %} \
+    {{ variable.name | code }}={{ variable.value }}
+    {%- endfor %}
+
+{% endif %}
+{% for run in runs %}
   __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
 
 {% endfor %}
