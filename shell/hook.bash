@@ -21,23 +21,23 @@ fi
 if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state survives a second eval
   __shellenv_shell=bash
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
-  __shellenv_key=            # the directory whose snippet is applied
-  __shellenv_root=           # the root of its project
-  __shellenv_loaded=         # the directory whose snippet is in memory
-  __shellenv_found=          # the directory that the last look around found
-  __shellenv_tried=          # a directory that the program could not serve: ask once, not at every prompt
-  __shellenv_venv=           # $VIRTUAL_ENV as we last saw it
-  __shellenv_ours=           # the virtual environment that we have activated
-  __shellenv_declined=       # the root whose environment the user has deactivated
-  __shellenv_entered=$'\n'   # the ids of the hooks that were entered, between newlines
-  __shellenv_said=$'\n'      # what the last apply said, between newlines
-  __shellenv_saying=$'\n'    # what this one says
+  __shellenv_key=                           # the directory whose snippet is applied
+  __shellenv_root=                          # the root of its project
+  __shellenv_loaded=                        # the directory whose snippet is in memory
+  __shellenv_found=                         # the directory that the last look around found
+  __shellenv_tried=                         # a directory that the program could not serve: ask once, not at every prompt
+  __shellenv_venv=                          # $VIRTUAL_ENV as we last saw it
+  __shellenv_ours=                          # the virtual environment that we have activated
+  __shellenv_declined=                      # the root whose environment the user has deactivated
+  __shellenv_entered=$'\n'                  # the ids of the hooks that were entered, between newlines
+  __shellenv_said=$'\n'                     # what the last apply said, between newlines
+  __shellenv_saying=$'\n'                   # what this one says
   __shellenv_paused=
   # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
   __shellenv_log=()
-  __shellenv_block_names=''   # what __shellenv_block has set, which is no part of the log
+  __shellenv_block_names='' # what __shellenv_block has set, which is no part of the log
   __shellenv_block_records=''
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
@@ -45,8 +45,8 @@ fi
 
 __shellenv_us=$'\x1f'
 __shellenv_nl=$'\n'
-__shellenv_attributes=  # does ${var@a} work here?
-__shellenv_coarse=      # does -nt compare whole seconds only?
+__shellenv_attributes= # does ${var@a} work here?
+__shellenv_coarse=     # does -nt compare whole seconds only?
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)) || __shellenv_attributes=yes
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || __shellenv_coarse=yes
 
@@ -520,7 +520,7 @@ __shellenv_publish() {
   fi
   export __SHELLENV_UNDO="${text:0:30000}"
   for ((word = 1; ${#text} > word * 30000; word++)); do
-    export "__SHELLENV_UNDO_$word=${text:word * 30000:30000}"
+    export "__SHELLENV_UNDO_$word=${text:word*30000:30000}"
   done
 }
 
