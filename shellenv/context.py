@@ -6,13 +6,17 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from shellenv import state
+
 
 class Context(NamedTuple):
     """Everything that decisions may depend on besides files. Tests replace it whole.
 
     `cwd` is the logical current directory (absolute, `$PWD` where that is true), `home` is `$HOME`
     without a trailing slash and None where it is unset, empty or relative, `uid` the effective
-    user. Bytes that are not UTF-8 are kept as surrogates (PEP 383), as `os` does.
+    user. `env` is the environment as it is outside of projects, `shell_env` as it was found: what
+    a project sets must not decide where shellenv looks for its files. Bytes that are not UTF-8 are
+    kept as surrogates (PEP 383), as `os` does.
     """
 
     cwd: str
@@ -20,12 +24,14 @@ class Context(NamedTuple):
     home: str | None
     uid: int
     system_config: str = "/etc/shellenv"
+    shell_env: Mapping[str, str] = {}
 
     @classmethod
     def from_process(cls) -> Context:
         """The context of this process. The only reader of `os.environ`; never fails."""
-        env = dict(os.environ)
-        return cls(_logical_cwd(env), env, home_of(env), os.geteuid())
+        shell_env = dict(os.environ)
+        env = state.revert(shell_env)
+        return cls(_logical_cwd(env), env, home_of(env), os.geteuid(), shell_env=shell_env)
 
 
 def home_of(env: Mapping[str, str]) -> str | None:

@@ -119,28 +119,24 @@ def as_json(ctx: Context) -> str:
     """What to change in `ctx.env`, as a JSON object: name to value, or to null for "unset"."""
     import json
 
+    present = ctx.shell_env
     target = environment(ctx, survey(ctx))
-    changes = {name: value for name, value in target.items() if ctx.env.get(name) != value}
-    gone = {name: None for name in ctx.env if name not in target}
+    changes = {name: value for name, value in target.items() if present.get(name) != value}
+    gone = {name: None for name in present if name not in target}
     return json.dumps({**changes, **gone}, sort_keys=True, indent=2) + "\n"
 
 
 def environment(ctx: Context, found: Survey) -> dict[str, str]:
-    """`ctx.env` as a shell with the hook would have it: without what another project did there,
-    with this one's variables, PATH and virtual environment.
+    """`ctx.env` as a shell with the hook would have it: with the project's variables, PATH and
+    virtual environment.
 
     Aliases, hooks and secrets are not in it.
     """
-    log = state.read(ctx.env)
-    declined = any(
-        record.name == "VIRTUAL_ENV" and "VIRTUAL_ENV" not in ctx.env for record in log.records
-    )
-    env = state.revert(ctx.env)
+    env = dict(ctx.env)
     plan = found.plan
     if plan is None:
         return env
-    same = log.root == plan.root
-    if plan.venv and not env.get("VIRTUAL_ENV") and not (same and declined):
+    if plan.venv and not env.get("VIRTUAL_ENV") and not _declined(ctx, plan):
         env["VIRTUAL_ENV"] = plan.venv.path
         env["VIRTUAL_ENV_PROMPT"] = os.path.basename(plan.venv.path)
         env["PATH"] = _front(f"{plan.venv.path}/bin", env)
@@ -150,6 +146,13 @@ def environment(ctx: Context, found: Survey) -> dict[str, str]:
     for variable in plan.variables:
         env[variable.name] = expand(variable.value, env)
     return env
+
+
+def _declined(ctx: Context, plan: Plan) -> bool:
+    """Has the user deactivated this project's virtual environment in this shell?"""
+    log = state.read(ctx.shell_env)
+    activated = any(record.name == "VIRTUAL_ENV" and record.new for record in log.records)
+    return activated and log.root == plan.root and not ctx.shell_env.get("VIRTUAL_ENV")
 
 
 def _front(directory: str, env: Mapping[str, str]) -> str:

@@ -56,6 +56,7 @@ class Hook(NamedTuple):
     id: str
     enter: str
     leave: str
+    file: str = ""
 
 
 class Group(NamedTuple):
@@ -233,7 +234,8 @@ def _hooks(groups: list[Group], root: str) -> tuple[Hook, ...]:
         if enter or leave:
             # The user's own hooks are each project's; a project's stay while one is in it.
             whose = group.root or f"own {root}"
-            found.append(Hook(f"{whose} {_digest(enter, leave)}", enter, leave))
+            file = next(iter(hooks.values())).origin.file
+            found.append(Hook(f"{whose} {_digest(enter, leave)}", enter, leave, file))
     return tuple(found)
 
 

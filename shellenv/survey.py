@@ -63,8 +63,9 @@ class Settings(NamedTuple):
 class _Reader:
     """Reads files, each once, and remembers what was looked at; the only state in a survey."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, trusting: bool) -> None:
         self.ctx = ctx
+        self.trusting = trusting
         self.seen: dict[str, int | None] = {}
         self.layers: dict[str, Layer | None] = {}
         self.blocked: list[Blocked] = []
@@ -122,10 +123,10 @@ class _Reader:
         if verdict != "allowed":
             self.look(trust.denial_path(self.ctx, path) or path)
             self.blocked.append(Blocked(path, verdict, kind))
-        return verdict == "allowed"
+        return verdict == "allowed" or (self.trusting and verdict == "blocked")
 
     def venv_allowed(self, path: str) -> bool:
-        """May the environment at `path`, which is a project's own, be used? Its scripts are code."""
+        """May the environment at `path`, a project's own, be used? Its scripts are code."""
         scripts = [f"{path}/bin/{name}" for name in ("activate", "activate.fish")]
         contents = {script: _content(script) for script in scripts if self.look(script)}
         return bool(contents) and all(
@@ -166,13 +167,17 @@ class _Reader:
         return tuple(Watch(path, mtime) for path, mtime in sorted(seen.items()))
 
 
-def survey(ctx: Context, activate: str = "activate", for_run: bool = False) -> Survey:
+def survey(
+    ctx: Context, activate: str = "activate", for_run: bool = False, trusting: bool = False
+) -> Survey:
     """Look at the disk from `ctx.cwd`; `activate` names the script that the shell would source.
+
+    `trusting` shows what would be if all that waits for approval were allowed.
 
     Never raises for what a project's or the user's files contain: that is in `errors`, and then
     the plan applies nothing. `for_run`: see shellenv.project.detect.
     """
-    reader = _Reader(ctx)
+    reader = _Reader(ctx, trusting)
     base = [layer for path in _own_files(ctx) if (layer := reader.own(path))]
     try:
         environment = config.environment_layer(ctx)

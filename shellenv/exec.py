@@ -1,0 +1,81 @@
+"""`exec`: run a command in a directory's environment, with no hook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from shellenv import export
+from shellenv.cli import parser, say
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.survey import Survey, survey
+
+SOURCE_FIRST = 'source "$0" && exec "$@"'
+"""For bash: what people have added to an activate script is there for the command, too."""
+
+
+def main(ctx: Context, args: Sequence[str]) -> int:
+    """`shellenv exec [DIR] -- CMD…`: become CMD, in DIR's environment and directory.
+
+    Without DIR, the directory stays the current one. Does not return unless CMD cannot be run:
+    126 if it cannot be executed and 127 if it is not found (POSIX.1-2017, XCU 2.8.2). Raises
+    ShellenvError for a project whose settings do not parse.
+    """
+    directory, command = _split(args)
+    there = ctx
+    if directory is not None:
+        path = os.path.normpath(os.path.join(ctx.cwd, directory))
+        if not os.path.isdir(path):
+            raise ShellenvError(f"{directory} is not a directory", "shellenv exec --help shows how")
+        os.chdir(path)
+        there = ctx._replace(cwd=path)
+    found = survey(there)
+    for error in found.errors:
+        raise error
+    _tell(found)
+    env = export.environment(there, found)
+    if directory is not None:
+        env["PWD"] = there.cwd
+    return _become(command, env, found)
+
+
+def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """DIR and CMD. What stands before `--` is ours, what stands behind it is the command's."""
+    if "--" not in args:
+        options = parser("exec")
+        options.parse_args([arg for arg in args if arg in ("-h", "--help")])
+        options.error("put -- before the command")
+    position = list(args).index("--")
+    before, command = list(args[:position]), list(args[position + 1 :])
+    options = parser("exec")
+    options.add_argument("directory", metavar="DIR", nargs="?")
+    directory: str | None = options.parse_args(before).directory
+    if not command:
+        options.error("there is no command behind --")
+    return directory, command
+
+
+def _tell(found: Survey) -> None:
+    """Say what the command will not have: a program cannot ask."""
+    for blocked in found.blocked:
+        if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):
+            say(f"shellenv: {blocked.path} is not allowed and not used")
+    for secret in found.plan.secrets if found.plan else ():
+        say(
+            f"shellenv: {secret.name} is a secret, which this version does not fetch; it is not set"
+        )
+
+
+def _become(command: list[str], env: dict[str, str], found: Survey) -> int:
+    venv = found.plan.venv if found.plan else None
+    if venv and venv.words and env.get("VIRTUAL_ENV") == venv.path:
+        command = ["bash", "-c", SOURCE_FIRST, f"{venv.path}/bin/activate", *command]
+    try:
+        os.execvpe(command[0], command, env)
+    except FileNotFoundError:
+        say(f"shellenv: {command[0]} is not found", "Is its directory in PATH?")
+        return 127
+    except OSError as error:
+        say(f"shellenv: cannot run {command[0]}: {error.strerror}", "Is it executable?")
+        return 126
