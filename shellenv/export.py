@@ -21,6 +21,9 @@ from shellenv.survey import Survey, survey
 TICK = 20_000_000
 """Two ticks of a clock (ns): within them a file may change twice and keep its time."""
 
+PATIENCE = 5
+"""How often to wait for a file that is being written to come to rest."""
+
 COARSE = 2_000_000_000
 """The same (ns) where times are kept, or compared, in whole seconds."""
 
@@ -57,17 +60,15 @@ def look(ctx: Context, activate: str, coarse: bool = False) -> tuple[Survey, boo
     the clock has moved on, and read then. Where times are whole seconds, do not wait, but do not
     vouch for them either.
     """
-    while True:
+    for _ in range(PATIENCE):
         found = survey(ctx, activate)
         now = time.time_ns()
-        ages = [
-            (now - w.mtime, w.mtime) for w in found.watch if w.mtime is not None and w.mtime > 0
-        ]
-        if any(0 <= age < TICK for age, _ in ages):
-            time.sleep(TICK / 1e9)
-            continue
-        whole = [age for age, mtime in ages if coarse or mtime % 1_000_000_000 == 0]
-        return found, not any(0 <= age < COARSE for age in whole)
+        times = [w.mtime for w in found.watch if w.mtime is not None and w.mtime > 0]
+        if not any(0 <= now - mtime < TICK for mtime in times):
+            whole = (m for m in times if coarse or m % 1_000_000_000 == 0)
+            return found, not any(0 <= now - mtime < COARSE for mtime in whole)
+        time.sleep(TICK / 1e9)
+    return found, False
 
 
 def _primitives(shell: Shell) -> str:

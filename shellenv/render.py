@@ -53,13 +53,14 @@ class Guard(NamedTuple):
 
 def snippet(shell: Shell, plan: Plan, guard: Guard) -> str:
     """The functions `__shellenv_fresh` and `__shellenv_apply` for `plan`, in `shell`'s language."""
+    plain, others = _split(plan.variables)
     return _render(
         shell,
         "snippet",
         plan=plan,
         guard=guard,
-        block=_block(plan.variables),
-        runs=_runs(plan.variables),
+        block=_block(plain),
+        runs=_runs(others),
         separator=Code(state.SEPARATOR),
         hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
     )
@@ -102,20 +103,30 @@ class Block(NamedTuple):
 
 
 def _block(variables: Iterable[Variable]) -> Block:
-    plain = tuple(v for v in variables if not any(_references(v.value)))
+    plain = tuple(variables)
     words = (word for v in plain for word in ("v", v.name, "-", "=" + "".join(map(str, v.value))))
     return Block(plain, "".join(state.encode(word) + state.SEPARATOR for word in words))
 
 
+def _split(variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
+    """Those that can be set all at once before the others without making a difference, and the
+    others: with references, or referred to by one further up, which means the outer value."""
+    plain: list[Variable] = []
+    others: list[Variable] = []
+    referred: set[str] = set()
+    for variable in variables:
+        references = set(_references(variable.value))
+        (others if references or variable.name in referred else plain).append(variable)
+        referred |= references
+    return plain, others
+
+
 def _runs(variables: Iterable[Variable]) -> list[list[Variable]]:
-    """The variables with references, in runs that do not refer to each other."""
+    """Variables in runs in which none refers to one further up: each can be set by one call."""
     runs: list[list[Variable]] = []
     names: set[str] = set()
     for variable in variables:
-        references = set(_references(variable.value))
-        if not references:
-            continue
-        if not runs or references & names:
+        if not runs or names.intersection(_references(variable.value)):
             runs.append([])
             names = set()
         runs[-1].append(variable)
