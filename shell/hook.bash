@@ -27,12 +27,14 @@ if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state
   __shellenv_found=                         # the directory that the last look around found
   __shellenv_tried=                         # a directory that the program could not serve: ask once, not at every prompt
   __shellenv_venv=                          # $VIRTUAL_ENV as we last saw it
+  __shellenv_standard=                      # does its deactivate put back all that its activate has touched?
   __shellenv_ours=                          # the virtual environment that we have activated
   __shellenv_declined=                      # the root whose environment the user has deactivated
   __shellenv_entered=$'\n'                  # the ids of the hooks that were entered, between newlines
   __shellenv_said=$'\n'                     # what the last apply said, between newlines
   __shellenv_saying=$'\n'                   # what this one says
-  __shellenv_paused=
+  __shellenv_paused=                        # the user wants no changes
+  __shellenv_busy=                          # changes are being made: the user's code in them may cd
   # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
@@ -45,8 +47,9 @@ fi
 
 __shellenv_us=$'\x1f'
 __shellenv_nl=$'\n'
-__shellenv_attributes= # does ${var@a} work here?
-__shellenv_coarse=     # does -nt compare whole seconds only?
+__shellenv_apostrophe="'" # for snippets, where a quoted one would not do
+__shellenv_attributes=    # does ${var@a} work here?
+__shellenv_coarse=        # does -nt compare whole seconds only?
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)) || __shellenv_attributes=yes
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || __shellenv_coarse=yes
 
@@ -221,6 +224,9 @@ __shellenv_activate() {
     e VIRTUAL_ENV "${VIRTUAL_ENV+=}${VIRTUAL_ENV--}" "=$1"
     e VIRTUAL_ENV_PROMPT "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}" -
   )
+  # Then deactivate puts back all that activate has touched
+  __shellenv_standard=''
+  if [[ $#${VIRTUAL_ENV+x}${VIRTUAL_ENV_PROMPT+x}${PYTHONHOME+x} == 1 ]]; then __shellenv_standard=yes; fi
   if [[ -n ${PYTHONHOME+x} ]]; then __shellenv_log+=(e PYTHONHOME "=$PYTHONHOME" -); fi
   if [[ $# -gt 1 ]]; then __shellenv_touches "${@:2}"; fi
   # shellcheck source=/dev/null
@@ -332,6 +338,8 @@ __shellenv_begin() {
     __shellenv_declined=''
   fi
   __shellenv_key='' # until the end is reached, this has not happened
+  __shellenv_busy=yes
+  if [[ -z $__shellenv_again ]]; then unset -v __shellenv_carry; fi
   if [[ -n $__shellenv_root ]]; then __shellenv_undo "$__shellenv_nl$3" "$__shellenv_again"; fi
   __shellenv_entering=$1
   __shellenv_root=$2
@@ -347,6 +355,7 @@ __shellenv_end() {
   __shellenv_said=$__shellenv_saying
   unset -v __shellenv_carry
   __shellenv_publish
+  __shellenv_busy=''
   if [[ -n $__shellenv_enter_code ]]; then eval "$__shellenv_enter_code" >&2; fi
 }
 
@@ -376,22 +385,27 @@ __shellenv_leave_hooks() {
 # Leave our virtual environment by its own `deactivate`, for what people have added to it; PATH is
 # kept from it, because it would put an old one back and lose the user's edits.
 __shellenv_deactivate() {
-  if [ "${VIRTUAL_ENV-}" = "$__shellenv_ours" ] && declare -F deactivate >/dev/null; then
-    local __shellenv_i __shellenv_n __shellenv_now=$PATH
-    for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
-      if [[ ${__shellenv_log[__shellenv_i]} == e ]]; then
-        __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
-        if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
-          __shellenv_log[__shellenv_i]=o # ours, whatever deactivate makes of it
-        fi
-      elif [[ ${__shellenv_log[__shellenv_i]} == v ]]; then
-        break # the environment's records come before these
-      fi
-    done
+  # Every generated activate script keeps the old PATH there as long as there is something to undo.
+  if [[ -n ${_OLD_VIRTUAL_PATH-} ]] && [ "${VIRTUAL_ENV-}" = "$__shellenv_ours" ]; then
+    if [[ -z $__shellenv_standard ]]; then __shellenv_claim; fi
+    __shellenv_now=$PATH
     deactivate
     PATH=$__shellenv_now
   fi
   __shellenv_ours=''
+}
+
+# Mark the records of the environment that still have our value: they are ours, whatever its
+# deactivate makes of them.
+__shellenv_claim() {
+  local __shellenv_i __shellenv_n
+  for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
+    __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
+    if [[ ${__shellenv_log[__shellenv_i]} == e ]] &&
+      [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
+      __shellenv_log[__shellenv_i]=o
+    fi
+  done
 }
 
 # Put back what the records say, newest first, and drop them. AGAIN: see __shellenv_undo.
@@ -481,11 +495,13 @@ __shellenv_unpath() {
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
   __shellenv_key=''
+  __shellenv_busy=yes
   __shellenv_undo "$__shellenv_nl" ''
   __shellenv_root=''
   __shellenv_said=$__shellenv_nl
   __shellenv_declined=''
   __shellenv_publish
+  __shellenv_busy=''
 }
 
 # --- the undo log for other shells -----------------------------------------------------------------
@@ -526,8 +542,20 @@ __shellenv_publish() {
 
 # The words in TEXT, which has been published, into the array __shellenv_words.
 __shellenv_split() {
-  local text=$1 word
+  local text=$1 word i
   __shellenv_words=()
+  if [[ -n $__shellenv_attributes ]]; then
+    local - IFS=$__shellenv_us # cutting word by word takes time squared
+    set -f
+    # shellcheck disable=SC2206 # splitting is the purpose
+    __shellenv_words=($text)
+    if [[ $text != *%* ]]; then return 0; fi
+    for i in "${!__shellenv_words[@]}"; do
+      word=${__shellenv_words[i]//%1F/"$__shellenv_us"}
+      __shellenv_words[i]=${word//%25/%}
+    done
+    return 0
+  fi
   while [[ $text == *"$__shellenv_us"* ]]; do
     word=${text%%"$__shellenv_us"*}
     text=${text:${#word}+1}
@@ -567,7 +595,7 @@ __shellenv_inherit() {
 
 # Bring the shell up to date with the directory it is in.
 __shellenv_update() {
-  if [[ -n $__shellenv_paused ]]; then return 0; fi
+  if [[ -n $__shellenv_paused$__shellenv_busy ]]; then return 0; fi
   if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
     if ! __shellenv_settings; then
       __shellenv_ask
@@ -668,6 +696,7 @@ __shellenv_follow() {
 # At every prompt.
 __shellenv_prompt() {
   local __shellenv_status=$?
+  __shellenv_busy='' # whatever was interrupted: at a prompt, nothing goes on
   __shellenv_update || :
   return "$__shellenv_status"
 }
