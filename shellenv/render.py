@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+RUN = 20
+"""Variables set by one call: a shell takes time squared to go through its arguments."""
+
+
 class Code(str):
     """Text that is code already."""
 
@@ -110,15 +114,21 @@ def _block(variables: Iterable[Variable]) -> Block:
 
 def _split(variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
     """Those that can be set all at once before the others without making a difference, and the
-    others: with references, or referred to by one further up, which means the outer value."""
+    others: with references, or referred to by one further up, which means the outer value, or with
+    a value that the undo log encodes, as the shell compares the block's with the log as they are."""
     plain: list[Variable] = []
     others: list[Variable] = []
     referred: set[str] = set()
     for variable in variables:
         references = set(_references(variable.value))
-        (others if references or variable.name in referred else plain).append(variable)
+        later = references or variable.name in referred or _is_encoded(variable)
+        (others if later else plain).append(variable)
         referred |= references
     return plain, others
+
+
+def _is_encoded(variable: Variable) -> bool:
+    return any(isinstance(part, str) and state.encode(part) != part for part in variable.value)
 
 
 def _runs(variables: Iterable[Variable]) -> list[list[Variable]]:
@@ -126,7 +136,8 @@ def _runs(variables: Iterable[Variable]) -> list[list[Variable]]:
     runs: list[list[Variable]] = []
     names: set[str] = set()
     for variable in variables:
-        if not runs or names.intersection(_references(variable.value)):
+        full = bool(runs) and len(runs[-1]) == RUN
+        if not runs or full or names.intersection(_references(variable.value)):
             runs.append([])
             names = set()
         runs[-1].append(variable)

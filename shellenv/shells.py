@@ -22,18 +22,26 @@ def quote_fish(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def reference_posix(name: str, default: str) -> str:
+def reference_bash(name: str, default: str) -> str:
     """A word that expands to the variable `name`, or to `default` if it is not set."""
-    return '"${' + name + '-}"' if not default else '"${' + name + "-" + _in_quotes(default) + '}"'
+    text = _in_quotes(default)
+    # Even here bash pairs apostrophes and looks for process substitutions.
+    text = text.replace("'", "${__shellenv_apostrophe}")
+    text = text.replace("<(", "<${_:+}(").replace(">(", ">${_:+}(")
+    return f'"${{{name}-{text}}}"'
+
+
+def reference_zsh(name: str, default: str) -> str:
+    """The same for zsh."""
+    return f'"${{{name}-{_in_quotes(default)}}}"'
 
 
 def reference_fish(name: str, default: str) -> str:
-    """The same for fish; a list (PATH) is joined as it would be for a program."""
-    joined = (
-        f"(string join -- : ${name})" if name.endswith("PATH") else f"(string join -- ' ' ${name})"
-    )
-    fallback = f"; or echo -n {quote_fish(default)}" if default else ""
-    return f"(set -q {name}; and string collect -N -- {joined}{fallback})"
+    """The same for fish; a list is joined as it would be for a program."""
+    if not default:
+        return f'"${name}"'
+    # `echo` is one empty string: without it there would be no word at all.
+    return f'"${name}"(set -q {name}; and echo; or string collect -N -- {quote_fish(default)})'
 
 
 def _in_quotes(text: str) -> str:
@@ -54,8 +62,8 @@ class Shell(NamedTuple):
 SHELLS = {
     shell.name: shell
     for shell in (
-        Shell("bash", quote_posix, reference_posix, "activate"),
-        Shell("zsh", quote_posix, reference_posix, "activate"),
+        Shell("bash", quote_posix, reference_bash, "activate"),
+        Shell("zsh", quote_posix, reference_zsh, "activate"),
         Shell("fish", quote_fish, reference_fish, "activate.fish"),
     )
 }
