@@ -264,6 +264,30 @@ class Shell:
                 )
         return "\n".join(lines)
 
+    def alias(self, name: str, value: str) -> str:
+        """Code that defines an alias."""
+        equals = " " if self.name == "fish" else "="
+        return f"alias {name}{equals}{self.quote(value)}"
+
+    def function(self, name: str, body: str) -> str:
+        """Code, in one line, that defines a function."""
+        if self.name == "fish":
+            return f"function {name}; {body}; end"
+        return f"{name}() {{ {body}; }}"
+
+    def source(self, file: Path | str) -> str:
+        return f"source {self.quote(file)}"
+
+    @property
+    def status(self) -> str:
+        """The last command's exit status, as a word."""
+        return "$status" if self.name == "fish" else "$?"
+
+    @property
+    def activate(self) -> str:
+        """The name of the script that activates a virtual environment in this shell."""
+        return "activate.fish" if self.name == "fish" else "activate"
+
     @property
     def at_prompt(self) -> str:
         """Code for scripts that runs what this shell runs before it prints a prompt."""
