@@ -509,7 +509,7 @@ __shellenv_leave() {
 # Export the log, so that a child shell of any kind can undo what it inherits: its words, with a unit
 # separator (0x1f) behind each. In words that contain one, and %, they are percent-encoded.
 __shellenv_publish() {
-  local IFS='' text word
+  local IFS='' text word words
   if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then
     for word in ${!__SHELLENV_UNDO_@}; do unset -v "$word"; done
   fi
@@ -522,11 +522,11 @@ __shellenv_publish() {
     IFS=$__shellenv_us
     text="#${IFS}1$IFS$__shellenv_key$IFS$__shellenv_root$IFS${__shellenv_log[*]}${__shellenv_log[0]:+$IFS}"
   else
-    text="#${__shellenv_us}1$__shellenv_us"
-    for word in "$__shellenv_key" "$__shellenv_root" "${__shellenv_log[@]}"; do
-      word=${word//%/%25}
-      text=$text${word//"$__shellenv_us"/%1F}$__shellenv_us
-    done
+    words=("$__shellenv_key" "$__shellenv_root" ${__shellenv_log[@]+"${__shellenv_log[@]}"})
+    words=("${words[@]//%/%25}")
+    words=("${words[@]//"$__shellenv_us"/%1F}")
+    IFS=$__shellenv_us
+    text="#${IFS}1$IFS${words[*]}$IFS"
   fi
   text=$text$__shellenv_block_records
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
@@ -624,8 +624,8 @@ __shellenv_update() {
 __shellenv_look_around() {
   local directory=${PWD-} home=${HOME-} name
   home=${home%/}
-  while [[ -n $directory && $directory != "$home" ]]; do
-    name=${directory##*/}
+  # At the end of `/` and of `//` there is no name.
+  while name=${directory##*/} && [[ -n $name && $directory != "$home" ]]; do
     if [[ -e $__shellenv_venvs/$name || -e $directory/.venv || -e $directory/dockerutils.cfg ||
       -e $directory/docker/dockerutils.cfg || -e $__shellenv_config/projects/$name.cfg ]]; then
       __shellenv_found=$directory

@@ -114,8 +114,9 @@ def _block(variables: Iterable[Variable]) -> Block:
 
 def _split(variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
     """Those that can be set all at once before the others without making a difference, and the
-    others: with references, or referred to by one further up, which means the outer value, or with
-    a value that the undo log encodes, as the shell compares the block's with the log as they are."""
+    others: with references; or referred to by one further up, which means the outer value; or with
+    a value that the undo log encodes, since a block's values are compared with the log as they are.
+    """
     plain: list[Variable] = []
     others: list[Variable] = []
     referred: set[str] = set()

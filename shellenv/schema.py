@@ -198,6 +198,8 @@ _PROMPTS = (
 _SHELLS_OWN = (
     # Assigning to these truncates the user's history, which nothing can bring back
     "HISTFILESIZE HISTSIZE SAVEHIST "
+    # Numbers, which zsh calculates and prints anew, or options in disguise
+    "BASH_COMPAT IGNOREEOF KEYTIMEOUT LISTMAX MAILCHECK WATCH ZLE_RPROMPT_INDENT ignoreeof "
     # POSIX and all shells
     "_ COLUMNS EUID IFS LINENO LINES OLDPWD OPTARG OPTERR OPTIND PPID PWD RANDOM SECONDS SHLVL UID "
     # bash
