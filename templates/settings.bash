@@ -4,14 +4,13 @@ __shellenv_settled() {
   return 1
 {% else %}
   [[ "${SHELLENV_VENV_DIR-}" == {{ guard.overrides }} && -d {{ guard.stamps }}
-{% for path in guard.changed %}
-{% set stamp = guard.stamps ~ '/' ~ loop.index0 %}
-    && ! {{ path }} -nt {{ stamp }} && ! {{ path }} -ot {{ stamp }}
-{% endfor %}
-{% for path in guard.absent %}
-    && ! -e {{ path }}
-{% endfor %}
-  ]]
+{%- for path in guard.changed %}
+{%- set stamp = guard.stamps ~ '/' ~ loop.index0 %} &&
+    ! {{ path }} -nt {{ stamp }} && ! {{ path }} -ot {{ stamp }}
+{%- endfor %}
+{%- for path in guard.absent %} &&
+    ! -e {{ path }}
+{%- endfor %} ]]
 {% endif %}
 }
 __shellenv_venvs={{ venv_dir }}

@@ -4,24 +4,19 @@ __shellenv_fresh() {
   return 1
 {% else %}
   [[ "${SHELLENV_VENV_DIR-}|${SHELLENV_PROMPT-}|${SHELLENV_QUIET-}" == {{ guard.overrides }}
-{% if guard.stamps %}
-    && -d {{ guard.stamps }}
-{% for path in guard.changed %}
-{% set stamp = guard.stamps ~ '/' ~ loop.index0 %}
-    && ! {{ path }} -nt {{ stamp }} && ! {{ path }} -ot {{ stamp }}
-{% endfor %}
-{% else %}
-{% for path in guard.changed %}
-    && -e {{ path }}
-{% endfor %}
-{% endif %}
-{% for path in guard.present %}
-    && -e {{ path }}
-{% endfor %}
-{% for path in guard.absent %}
-    && ! -e {{ path }}
-{% endfor %}
-  ]]
+{%- if guard.stamps %} &&
+    -d {{ guard.stamps }}
+{%- endif %}
+{%- for path in guard.changed if guard.stamps %}
+{%- set stamp = guard.stamps ~ '/' ~ loop.index0 %} &&
+    ! {{ path }} -nt {{ stamp }} && ! {{ path }} -ot {{ stamp }}
+{%- endfor %}
+{%- for path in (() if guard.stamps else guard.changed) + guard.present %} &&
+    -e {{ path }}
+{%- endfor %}
+{%- for path in guard.absent %} &&
+    ! -e {{ path }}
+{%- endfor %} ]]
 {% endif %}
 }
 __shellenv_apply() {
