@@ -416,7 +416,7 @@ __shellenv_restore() {
       v | e)
         if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
           __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}"
-        elif [[ -n $1 ]]; then
+        elif [[ ${__shellenv_log[__shellenv_i]}$1 == vyes ]]; then
           __shellenv_carry+=("$__shellenv_n${__shellenv_log[__shellenv_i + 3]}" "${__shellenv_log[__shellenv_i + 2]}")
         fi
         ;;
