@@ -85,7 +85,8 @@ def word(shell: Shell, value: object) -> str:
         return str(value)
     if isinstance(value, tuple):
         return "".join(_part(shell, part) for part in value) or shell.quote("")
-    raise TypeError(f"a template prints {value!r}")
+    # `str` of a name that does not exist says which
+    raise TypeError(f"a template prints {type(value).__name__}: {value!s}")
 
 
 def _part(shell: Shell, part: str | Ref) -> str:
