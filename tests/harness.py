@@ -234,7 +234,8 @@ class Shell:
         """`text` as one literal word."""
         if self.name == "fish":
             return "'" + str(text).replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return shlex.quote(str(text))
+        # not shlex.quote, which leaves `=` bare: zsh expands it
+        return "'" + str(text).replace("'", "'\\''") + "'"
 
     def cd(self, directory: Path | str) -> str:
         return f"cd -- {self.quote(directory)}"

@@ -45,7 +45,7 @@ WATCHED = (Watch("/a", 1), Watch("/b 'c", 2), Watch("/d $e", PRESENT), Watch("/e
 STAMPS = "/st am'ps"
 GUARDS = (
     *(Guard(watch, stamps, "a|b|c'") for watch in (WATCHED, ()) for stamps in (STAMPS, None)),
-    *(Guard((watch,), STAMPS) for watch in WATCHED),
+    *(Guard((watch,), STAMPS, "||") for watch in WATCHED),
     Guard(never=True),
 )
 
