@@ -19,7 +19,7 @@ if \shopt -q expand_aliases; then
 fi
 
 if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state survives a second eval
-  __shellenv_shell=bash
+  __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
   __shellenv_key=                           # the directory whose snippet is applied
   __shellenv_root=                          # the root of its project
@@ -35,6 +35,9 @@ if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state
   __shellenv_saying=$'\n'                   # what this one says
   __shellenv_paused=                        # the user wants no changes
   __shellenv_busy=                          # changes are being made: the user's code in them may cd
+  __shellenv_nocasematch=                   # this option of the user's is off for a moment
+  __shellenv_gone=                          # the user knows that the program is gone
+  __shellenv_inherited=                     # the undo log of the environment was looked at
   # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
@@ -126,7 +129,9 @@ __shellenv_unblock() {
 }
 
 # The state of the variable NAME, into __shellenv_state; false if it is readonly.
+# __shellenv_fixed: is NAME, which is set, readonly? (To assign to it would end the function.)
 if [[ -n $__shellenv_attributes ]]; then
+  __shellenv_fixed() { [[ -n ${!1+x} && ${!1@a} == *r* ]]; }
   __shellenv_inspect() {
     case ${!1@a}${!1+.} in
       '') __shellenv_state=- ;;
@@ -147,6 +152,7 @@ else
       '!declare -'*r*' '"$1"*) return 1 ;;
     esac
   }
+  __shellenv_fixed() { [[ -n ${!1+x} ]] && ! printf -v "$1" %s "${!1}" 2>/dev/null; }
 fi
 
 # Did the user change NAME by hand, while the project's own value for it, NEW, is what it was? Then
@@ -169,14 +175,19 @@ __shellenv_prepend() {
     front=$front$1:
     shift
   done
-  __shellenv_path_becomes "$front${PATH-}"
+  __shellenv_path_becomes "$front${PATH-}" || return 0
   PATH=$front${PATH-}
   # A virtual environment's deactivate puts this one back: it must not lose our entries.
   if [[ -n ${_OLD_VIRTUAL_PATH-} ]]; then _OLD_VIRTUAL_PATH=$front$_OLD_VIRTUAL_PATH; fi
 }
 
-# Note, once for all of the project's entries, what PATH was and is about to become.
+# Note, once for all of the project's entries, what PATH was and is about to become; false if it
+# cannot become anything.
 __shellenv_path_becomes() {
+  if __shellenv_fixed PATH; then
+    __shellenv_notice 'PATH is readonly in this shell and stays as it is'
+    return 1
+  fi
   if [[ -z $__shellenv_path ]]; then
     __shellenv_log+=(p PATH "=${PATH-}" "=$1")
     __shellenv_path=$((${#__shellenv_log[@]} - 1))
@@ -215,9 +226,9 @@ fi
 __shellenv_activate() {
   if [[ -n ${VIRTUAL_ENV-} || -n $__shellenv_declined ]]; then return 0; fi
   local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
+  __shellenv_path_becomes "$1/bin:${PATH-}" || return 0
   __shellenv_names=''
   __shellenv_ours=$1
-  __shellenv_path_becomes "$1/bin:${PATH-}"
   # Written down before the script runs, in case it is interrupted; corrected afterwards.
   __shellenv_first=${#__shellenv_log[@]}
   __shellenv_log+=(
@@ -301,7 +312,7 @@ __shellenv_variables() {
 # Put the marker TEXT in front of the prompt, unless the user keeps the prompt to themselves.
 __shellenv_mark() {
   if [[ -z ${PS1-} || -n ${SHELLENV_DISABLE_PROMPT-}${DOCKERUTILS_DISABLE_PROMPT-} ||
-    -n ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]]; then
+    -n ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]] || __shellenv_fixed PS1; then
     return 0
   fi
   __shellenv_log+=(m PS1 - "=$1")
@@ -458,6 +469,7 @@ __shellenv_put() {
     '~'*)
       unset -v "$1"
       printf -v "$1" %s "${2#?}"
+      export -n "$1" # even with `set -a`
       ;;
     *)
       unset -v "$1"
@@ -595,7 +607,10 @@ __shellenv_inherit() {
 
 # Bring the shell up to date with the directory it is in.
 __shellenv_update() {
-  if [[ -n $__shellenv_paused$__shellenv_busy ]]; then return 0; fi
+  if [[ -n $__shellenv_paused$__shellenv_busy || a == A ]]; then
+    if [[ -z $__shellenv_paused$__shellenv_busy ]]; then __shellenv_exactly __shellenv_update; fi
+    return 0
+  fi
   if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
     if ! __shellenv_settings; then
       __shellenv_ask
@@ -616,6 +631,20 @@ __shellenv_update() {
     __shellenv_apply
   else
     __shellenv_ask
+  fi
+}
+
+# Call FUNCTION with `shopt -s nocasematch`, should it be on, off meanwhile: it makes [[ == ]], case
+# and ${x/y} take Api for api.
+__shellenv_exactly() {
+  if [[ a == A ]]; then
+    __shellenv_nocasematch=yes
+    shopt -u nocasematch
+    "$1"
+    shopt -s nocasematch
+    __shellenv_nocasematch=''
+  else
+    "$1"
   fi
 }
 
@@ -671,17 +700,25 @@ __shellenv_load() {
 __shellenv_ask() {
   local __shellenv_code
   if [ "$__shellenv_tried" = "$PWD" ]; then return 0; fi
-  if [[ ! -x $__shellenv_bin ]]; then
-    __shellenv_tried=$PWD
-    __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your rc file"
-    return 0
-  fi
   __shellenv_loaded=
-  if __shellenv_code=$("$__shellenv_bin" export bash ${__shellenv_coarse:+--coarse}); then
+  if [[ ! -x $__shellenv_bin ]]; then
+    if [[ -z $__shellenv_gone ]]; then
+      __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your rc file"
+    fi
+    __shellenv_gone=yes
+  elif __shellenv_code=$("$__shellenv_bin" export bash ${__shellenv_coarse:+--coarse}); then
     eval "$__shellenv_code"
+    __shellenv_look_around # with the settings that it has brought
+    if [ "$__shellenv_loaded" = "$__shellenv_found" ]; then
+      __shellenv_tried=
+      return 0
+    fi
+  elif [[ $? -gt 128 ]]; then
+    return 0 # interrupted: again at the next prompt
   fi
   # It has failed and said so, or sees another directory than we do: that will not change by itself.
-  if [ "$__shellenv_loaded" = "$__shellenv_found" ]; then __shellenv_tried=; else __shellenv_tried=$PWD; fi
+  __shellenv_tried=$PWD
+  if [[ -n $__shellenv_root ]] && [ "$__shellenv_key" != "$__shellenv_found" ]; then __shellenv_leave; fi
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
@@ -693,10 +730,17 @@ __shellenv_follow() {
   __shellenv_venv=${VIRTUAL_ENV-}
 }
 
+# At a prompt nothing goes on any more: Ctrl-C has ended what was being done.
+__shellenv_interrupted() {
+  __shellenv_busy=''
+  if [[ -n $__shellenv_nocasematch ]]; then shopt -s nocasematch; fi
+  __shellenv_nocasematch=''
+}
+
 # At every prompt.
 __shellenv_prompt() {
   local __shellenv_status=$?
-  __shellenv_busy='' # whatever was interrupted: at a prompt, nothing goes on
+  if [[ -n $__shellenv_busy$__shellenv_nocasematch ]]; then __shellenv_interrupted; fi
   __shellenv_update || :
   return "$__shellenv_status"
 }
@@ -709,7 +753,7 @@ __shellenv_moved() {
 # The verbs that change this shell; all others are the program's.
 shellenv() {
   case $#:${1-} in
-    1:reload | 1:pause | 1:resume) "__shellenv_$1" ;;
+    1:reload | 1:pause | 1:resume) __shellenv_exactly "__shellenv_$1" || : ;;
     *:allow | *:deny)
       "$__shellenv_bin" "$@" || return
       __shellenv_tried=
@@ -748,33 +792,57 @@ __shellenv_wrap() {
   if declare -F "$1" >/dev/null; then
     definition=$(declare -f "$1")
     if [[ $definition == *__shellenv_moved* ]]; then return 0; fi
-    eval "__shellenv_users_$definition"
     theirs=__shellenv_users_$1
+    # What we have wrapped before may be what this one calls.
+    while declare -F "$theirs" >/dev/null; do theirs=${theirs}_; done
+    eval "$theirs${definition#"$1"}"
   fi
-  eval "$1() { $theirs \"\$@\" || return; __shellenv_moved; }"
+  eval "$1() { $theirs \"\$@\" && __shellenv_moved; }"
 }
 
 # Be called before each prompt. Behind what is there, so that nobody loses $? or PIPESTATUS; and
 # `&& :` passes $? on without setting off `set -e` or the user's ERR trap.
 __shellenv_install() {
-  local call='__shellenv_prompt && :' i
+  local call='__shellenv_prompt && :' attributes i
   __shellenv_wrap cd
   __shellenv_wrap pushd
   __shellenv_wrap popd
-  for i in ${PROMPT_COMMAND[@]+"${!PROMPT_COMMAND[@]}"}; do
-    if [[ ${PROMPT_COMMAND[i]} == *__shellenv_prompt* ]]; then return 0; fi
+  for i in ${PROMPT_COMMAND[@]+"${PROMPT_COMMAND[@]}"} ${precmd_functions[@]+"${precmd_functions[@]}"}; do
+    if [[ $i == *__shellenv_prompt* ]]; then return 0; fi
   done
-  if [[ -z ${PROMPT_COMMAND[*]-} ]]; then
-    PROMPT_COMMAND=$call
-  elif [[ -n $__shellenv_attributes && ${PROMPT_COMMAND@a} == *a* ]]; then
-    PROMPT_COMMAND=("$call" "${PROMPT_COMMAND[@]}")
-  else
-    # shellcheck disable=SC2128,SC2178 # it is no array
-    PROMPT_COMMAND=$PROMPT_COMMAND$__shellenv_nl$call
+  if [[ -n ${__bp_imported-} ]]; then # bash-preexec takes what it does not know for a command line
+    precmd_functions+=(__shellenv_prompt)
+    return 0
   fi
+  attributes=''
+  if [[ -n ${PROMPT_COMMAND+x} ]]; then
+    if [[ -n $__shellenv_attributes ]]; then
+      attributes=${PROMPT_COMMAND@a}
+    else
+      attributes=$(declare -p PROMPT_COMMAND) # declare -ax PROMPT_COMMAND=…
+      attributes=${attributes#declare -}
+      attributes=${attributes%% *}
+    fi
+  fi
+  case $attributes in
+    *r*)
+      __shellenv_notice 'PROMPT_COMMAND is readonly in this shell: only cd, pushd and popd are followed'
+      return 0
+      ;;
+    *x*) call="case \${__shellenv_shell-} in bash) $call ;; esac" ;; # a child may not have this hook
+    *a*)
+      # bash 5.1 and newer run all of an array, older ones its first element
+      if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)); then
+        PROMPT_COMMAND=("$call" "${PROMPT_COMMAND[@]}")
+        return 0
+      fi
+      ;;
+  esac
+  # shellcheck disable=SC2128,SC2178 # it is no array
+  PROMPT_COMMAND=${PROMPT_COMMAND:+$PROMPT_COMMAND$__shellenv_nl}$call
 }
 
-if [[ -z ${__shellenv_inherited-} ]]; then
+if [[ -z $__shellenv_inherited ]]; then
   __shellenv_inherited=yes
   if [[ -n ${__SHELLENV_UNDO-} ]]; then __shellenv_inherit; fi
 fi

@@ -74,7 +74,7 @@ def snapshot(shell: Shell, name: str) -> str:
 def change(shell: Shell, before: str = "before", after: str = "after") -> dict[str, tuple[str, str]]:
     """What differs between two snapshots: `{"variable X": (then, now)}`, "" where there is none."""
     old, new = (_read(shell, name) for name in (before, after))
-    assert len(old) > 100, "an empty snapshot"
+    assert len(old) > 60, "an empty snapshot"
     return {
         item: (old.get(item, ""), new.get(item, ""))
         for item in sorted({*old, *new})
