@@ -4,7 +4,7 @@
 
 # What the tests and the linters start
 PARTS = zsh fish bats tmux strace shellcheck shfmt direnv
-BENCH_PARTS = zsh fish direnv hyperfine strace npm
+BENCH_PARTS = zsh fish direnv strace npm
 
 .PHONY: help demo test lint bench clean venv dev parts
 
@@ -24,14 +24,14 @@ test: lint
 lint: dev parts
 	@scripts/lint.sh
 
-## make bench   shellenv, direnv and mise side by side; writes docs/benchmarks.md
+## make bench   shellenv, direnv and mise side by side; writes docs/benchmarks.md (quicker: QUICK=1)
 bench: dev
 	@scripts/parts.sh $(BENCH_PARTS)
-	@.venv/bin/python bench
+	@.venv/bin/python -m bench
 
 ## make clean   remove all that the others made in this checkout
 clean:
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 venv:

@@ -4,10 +4,10 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 shopt -s globstar nullglob
 
-sh_files=(shell/*.sh shell/*.bash scripts/*.sh tests/**/*.sh tests/**/*.bash bench/**/*.sh .ci/run)
+sh_files=(shell/*.sh shell/*.bash scripts/*.sh tests/**/*.sh tests/**/*.bash bench/*.bash .ci/run)
 bats_files=(tests/**/*.bats)
-zsh_files=(shell/*.zsh)
-fish_files=(shell/*.fish)
+zsh_files=(shell/*.zsh bench/*.zsh)
+fish_files=(shell/*.fish bench/*.fish)
 
 status=0
 # Runs one linter, silent if it is content.

@@ -1,0 +1,1 @@
+"""Side-by-side measurements of shellenv, direnv and mise, by `make bench`."""
