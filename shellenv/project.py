@@ -67,7 +67,7 @@ def ancestors(ctx: Context) -> Iterator[str]:
     """The directories that can be projects: the current one and those above it, by name, stopping
     below the home directory and `/`."""
     directory = ctx.cwd
-    while directory not in ("", "/", ctx.home):
+    while directory.rpartition("/")[2] and directory != ctx.home:
         yield directory
         directory = directory.rpartition("/")[0]
 
