@@ -10,7 +10,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from shellenv import config, paths, project, trust
+from shellenv import config, paths, project, schema, trust
 from shellenv.activation import touches
 from shellenv.config import ConfigError, Layer, Origin
 from shellenv.context import Context
@@ -184,7 +184,7 @@ def survey(
     except ShellenvError as error:
         environment = Layer("environment", None, {})
         reader.errors.append(error)
-    settings = _settings(reader, [*base, environment])
+    settings = _settings(reader, base)
     detection = project.detect(
         ctx,
         settings.venv_dir,
@@ -227,7 +227,10 @@ def _settings(reader: _Reader, layers: list[Layer]) -> Settings:
     """Where the virtual environments are. Only the machine, the user and the environment say so."""
     ctx = reader.ctx
     entry = config.merge(layers).get("shellenv", "venv_dir")
-    venv_dir = paths.resolve(ctx, entry.value, None) if entry else None
+    written = ctx.env.get("SHELLENV_VENV_DIR") or (entry.value if entry else "")
+    if schema.value_problem("directory", written):
+        written = "~/.venv"  # as the shell does; that this is a mistake is said elsewhere
+    venv_dir = paths.resolve(ctx, written, None)
     watch = tuple(Watch(path, reader.seen.get(path)) for path in _own_files(ctx))
     return Settings(venv_dir or "/dev/null/.venv", watch)
 
