@@ -57,13 +57,15 @@ __shellenv_coarse=        # does -nt compare whole seconds only?
 ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || __shellenv_coarse=yes
 
 # The directories of the XDG base directory specification; a relative value counts as unset.
-case ${XDG_CONFIG_HOME-} in
+case ${XDG_CONFIG_HOME-}:${HOME-} in
   /*) __shellenv_config=$XDG_CONFIG_HOME/shellenv ;;
-  *) __shellenv_config=${HOME:-/dev/null}/.config/shellenv ;;
+  *:/*) __shellenv_config=$HOME/.config/shellenv ;;
+  *) __shellenv_config=/dev/null/shellenv ;;
 esac
-case ${XDG_CACHE_HOME-} in
+case ${XDG_CACHE_HOME-}:${HOME-} in
   /*) __shellenv_cache=$XDG_CACHE_HOME/shellenv ;;
-  *) __shellenv_cache=${HOME:-/dev/null}/.cache/shellenv ;;
+  *:/*) __shellenv_cache=$HOME/.cache/shellenv ;;
+  *) __shellenv_cache=/dev/null/shellenv ;;
 esac
 
 # --- primitives: what snippets are made of -------------------------------------------------------
@@ -617,7 +619,10 @@ __shellenv_update() {
       return 0
     fi
   else
-    __shellenv_venvs=${HOME:-/dev/null}/.venv
+    case ${HOME-} in
+      /*) __shellenv_venvs=$HOME/.venv ;;
+      *) __shellenv_venvs=/dev/null/.venv ;;
+    esac
   fi
   __shellenv_look_around
   if [[ -z $__shellenv_found ]]; then
@@ -652,7 +657,7 @@ __shellenv_exactly() {
 # upward, stopping below $HOME and /.
 __shellenv_look_around() {
   local directory=${PWD-} home=${HOME-} name
-  home=${home%/}
+  while [[ $home == */ ]]; do home=${home%/}; done
   # At the end of `/` and of `//` there is no name.
   while name=${directory##*/} && [[ -n $name && $directory != "$home" ]]; do
     if [[ -e $__shellenv_venvs/$name || -e $directory/.venv || -e $directory/dockerutils.cfg ||
@@ -669,9 +674,12 @@ __shellenv_look_around() {
 # only the program can say, which reads the configuration.
 __shellenv_settings() {
   if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
-    __shellenv_venvs=$SHELLENV_VENV_DIR
-    # shellcheck disable=SC2088 # as it was written
-    if [[ $__shellenv_venvs == '~/'* ]]; then __shellenv_venvs=${HOME-}${__shellenv_venvs#'~'}; fi
+    case $SHELLENV_VENV_DIR:${HOME-} in
+      /*) __shellenv_venvs=$SHELLENV_VENV_DIR ;;
+      '~:/'* | '~/'*:/*) __shellenv_venvs=$HOME${SHELLENV_VENV_DIR#'~'} ;;
+      *:/*) __shellenv_venvs=$HOME/.venv ;; # it is none, as the program says
+      *) __shellenv_venvs=/dev/null/.venv ;;
+    esac
     return 0
   fi
   if declare -F __shellenv_settled >/dev/null && __shellenv_settled; then return 0; fi
