@@ -5,7 +5,6 @@ __shellenv_fresh() {
 {% else %}
   [[ "${SHELLENV_VENV_DIR-}|${SHELLENV_PROMPT-}|${SHELLENV_QUIET-}" == {{ guard.overrides }}
 {% if guard.stamps %}
-    && -d {{ guard.stamps }}
 {% for path in guard.changed %}
 {% set stamp = guard.stamps ~ '/' ~ loop.index0 %}
     && -e {{ path }} && -e {{ stamp }} && ! {{ path }} -nt {{ stamp }} && ! {{ path }} -ot {{ stamp }}
@@ -35,17 +34,18 @@ __shellenv_apply() {
 
 {% endif %}
 {% if block.variables %}
-  __shellenv_set{% for variable in block.variables %} \
-    {{ variable.name }} {{ variable.value }}
+  __shellenv_set
+    {%- for variable in block.variables %} \
+    {{ variable.name | code }}={{ variable.value }}
     {%- endfor %}
 
 {% endif %}
 {% for run in runs %}
-  __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
+  __shellenv_set{% for variable in run %} {{ variable.name | code }}={{ variable.value }}{% endfor %}
 
 {% endfor %}
 {% if plan.aliases %}
-  __shellenv_alias{% for alias in plan.aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
+  __shellenv_alias{% for alias in plan.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
 
 {% endif %}
 {% if plan.marker %}
