@@ -36,6 +36,7 @@ if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state
   __shellenv_paused=                        # the user wants no changes
   __shellenv_busy=                          # changes are being made: the user's code in them may cd
   __shellenv_nocasematch=                   # this option of the user's is off for a moment
+  __shellenv_asking=                        # a prompt waits for the program
   __shellenv_gone=                          # the user knows that the program is gone
   __shellenv_inherited=                     # the undo log of the environment was looked at
   # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
@@ -121,7 +122,7 @@ __shellenv_block() {
 __shellenv_unblock() {
   eval "__shellenv_state=\"$__shellenv_block_now\""
   if [ "$__shellenv_state" = "$__shellenv_block_records" ]; then
-    eval "unset -v $__shellenv_block_names"
+    eval "\unset -v $__shellenv_block_names" # what is evaluated is subject to the user's aliases
   else
     __shellenv_split "$__shellenv_block_records"
     __shellenv_log+=("${__shellenv_words[@]}")
@@ -186,11 +187,11 @@ __shellenv_prepend() {
 # Note, once for all of the project's entries, what PATH was and is about to become; false if it
 # cannot become anything.
 __shellenv_path_becomes() {
-  if __shellenv_fixed PATH; then
-    __shellenv_notice 'PATH is readonly in this shell and stays as it is'
-    return 1
-  fi
   if [[ -z $__shellenv_path ]]; then
+    if __shellenv_fixed PATH; then
+      __shellenv_notice 'PATH is readonly in this shell and stays as it is'
+      return 1
+    fi
     __shellenv_log+=(p PATH "=${PATH-}" "=$1")
     __shellenv_path=$((${#__shellenv_log[@]} - 1))
   else
@@ -334,6 +335,7 @@ __shellenv_hook() {
 
 # Say TEXT, unless the last time that changes were made said the same.
 __shellenv_notice() {
+  if [[ $__shellenv_saying == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then return 0; fi
   __shellenv_saying=$__shellenv_saying$1$__shellenv_nl
   if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
     return 0
@@ -475,7 +477,7 @@ __shellenv_put() {
       ;;
     *)
       unset -v "$1"
-      if [[ -n $__shellenv_attributes ]]; then eval "declare -g ${2#!declare}"; else eval "${2#!declare -* }"; fi
+      if [[ -n $__shellenv_attributes ]]; then eval "\declare -g ${2#!declare}"; else eval "${2#!declare -* }"; fi
       ;;
   esac
 }
@@ -709,12 +711,14 @@ __shellenv_ask() {
   local __shellenv_code
   if [ "$__shellenv_tried" = "$PWD" ]; then return 0; fi
   __shellenv_loaded=
+  __shellenv_asking=${__shellenv_status+prompt}
   if [[ ! -x $__shellenv_bin ]]; then
     if [[ -z $__shellenv_gone ]]; then
       __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your rc file"
     fi
     __shellenv_gone=yes
   elif __shellenv_code=$("$__shellenv_bin" export bash ${__shellenv_coarse:+--coarse}); then
+    __shellenv_asking=''
     eval "$__shellenv_code"
     __shellenv_look_around # with the settings that it has brought
     if [ "$__shellenv_loaded" = "$__shellenv_found" ]; then
@@ -722,8 +726,10 @@ __shellenv_ask() {
       return 0
     fi
   elif [[ $? -gt 128 ]]; then
-    return 0 # interrupted: again at the next prompt
+    __shellenv_asking=''
+    return 0 # interrupted, under a trap of the user's: again at the next prompt
   fi
+  __shellenv_asking=''
   # It has failed and said so, or sees another directory than we do: that will not change by itself.
   __shellenv_tried=$PWD
   if [[ -n $__shellenv_root ]] && [ "$__shellenv_key" != "$__shellenv_found" ]; then __shellenv_leave; fi
@@ -738,18 +744,23 @@ __shellenv_follow() {
   __shellenv_venv=${VIRTUAL_ENV-}
 }
 
-# At a prompt nothing goes on any more: Ctrl-C has ended what was being done.
+# Ctrl-C has ended something; at a prompt nothing goes on any more. True if this prompt should be a
+# quiet one: bash goes from an interrupted prompt to the next at once, which must not be as slow.
 __shellenv_interrupted() {
   __shellenv_busy=''
   if [[ -n $__shellenv_nocasematch ]]; then shopt -s nocasematch; fi
   __shellenv_nocasematch=''
+  [[ -n $__shellenv_asking ]] || return 1
+  __shellenv_asking=''
+  [[ $__shellenv_status -eq 130 ]]
 }
 
 # At every prompt.
 __shellenv_prompt() {
   local __shellenv_status=$?
-  if [[ -n $__shellenv_busy$__shellenv_nocasematch ]]; then __shellenv_interrupted; fi
-  __shellenv_update || :
+  if [[ -z $__shellenv_busy$__shellenv_nocasematch$__shellenv_asking ]] || ! __shellenv_interrupted; then
+    __shellenv_update || :
+  fi
   return "$__shellenv_status"
 }
 
