@@ -17,8 +17,16 @@ def quote_posix(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+PLAIN_IN_FISH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/")
+
+
 def quote_fish(text: str) -> str:
-    """`text` as one word of fish, where `\\` and `'` are special inside single quotes, too."""
+    """`text` as one word of fish, where `\\` and `'` are special inside single quotes, too.
+
+    There are no quotes where fish_indent would write none (its `clean_text`, fish 3.6).
+    """
+    if text and PLAIN_IN_FISH.issuperset(text):
+        return text
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
