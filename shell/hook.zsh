@@ -57,8 +57,8 @@ __shellenv_initialize() {
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
-  typeset -g __shellenv_config=${${(M)XDG_CONFIG_HOME:#/*}:-${HOME:-/dev/null}/.config}/shellenv
-  typeset -g __shellenv_cache=${${(M)XDG_CACHE_HOME:#/*}:-${HOME:-/dev/null}/.cache}/shellenv
+  typeset -g __shellenv_config=${${(M)XDG_CONFIG_HOME:#/*}:-${${(M)HOME:#/*}:-/dev/null}/.config}/shellenv
+  typeset -g __shellenv_cache=${${(M)XDG_CACHE_HOME:#/*}:-${${(M)HOME:#/*}:-/dev/null}/.cache}/shellenv
   __shellenv_inherit
 }
 
@@ -457,7 +457,10 @@ __shellenv_update() {
   [[ -z "$__shellenv_paused$__shellenv_busy${compstate+x}" ]] || return 0
   local __shellenv_busy='' __shellenv_next='' __shellenv_anew="${1-}" # local: a Ctrl-C resets them
   if [[ -z "${SHELLENV_VENV_DIR-}" && ! -e "$__shellenv_config/dockerutils.cfg" && ! -e /etc/shellenv/dockerutils.cfg ]]; then
-    __shellenv_venvs="${HOME:-/dev/null}/.venv"
+    case "${HOME-}" in
+      /*) __shellenv_venvs="$HOME/.venv" ;;
+      *) __shellenv_venvs=/dev/null/.venv ;;
+    esac
   elif ! __shellenv_settings; then
     __shellenv_anew=yes
   fi
@@ -466,7 +469,9 @@ __shellenv_update() {
   # $HOME and / (at the end of which, and of //, there is no name).
   __shellenv_found=''
   __shellenv_directory="${PWD-}"
-  while __shellenv_name="${__shellenv_directory##*/}" && [[ -n "$__shellenv_name" && "$__shellenv_directory" != "${${HOME-}%/}" ]]; do
+  __shellenv_home="${HOME-}"
+  while [[ "$__shellenv_home" == */ ]]; do __shellenv_home="${__shellenv_home%/}"; done
+  while __shellenv_name="${__shellenv_directory##*/}" && [[ -n "$__shellenv_name" && "$__shellenv_directory" != "$__shellenv_home" ]]; do
     if [[ -e "$__shellenv_venvs/$__shellenv_name" || -e "$__shellenv_directory/.venv" ||
       -e "$__shellenv_directory/dockerutils.cfg" || -e "$__shellenv_directory/docker/dockerutils.cfg" ||
       -e "$__shellenv_config/projects/$__shellenv_name.cfg" ]]; then
@@ -507,8 +512,12 @@ __shellenv_follow() {
 __shellenv_settings() {
   emulate -L zsh -o no_aliases
   if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
-    __shellenv_venvs=${SHELLENV_VENV_DIR/#\~\//${HOME-}/}
-    return
+    case $SHELLENV_VENV_DIR:${HOME-} in
+      /*) __shellenv_venvs=$SHELLENV_VENV_DIR ;;
+      '~:/'* | '~/'*:/*) __shellenv_venvs=$HOME${SHELLENV_VENV_DIR#'~'} ;;
+      *) __shellenv_venvs=${${(M)HOME:#/*}:-/dev/null}/.venv ;; # it is none, as the program says
+    esac
+    return 0
   fi
   (( $+functions[__shellenv_settled] )) && __shellenv_settled ||
     { __shellenv_run_file $__shellenv_cache/settings.zsh && __shellenv_settled }
@@ -525,7 +534,7 @@ __shellenv_load() {
 # line says for which directory it is, so that it is known to be whole.
 __shellenv_run_file() {
   local code
-  [[ -O $1 && -r $1 ]] && code=$(<$1) && [[ $code == '# shellenv snippet 1'$'\n'* ]] && eval $code 2>/dev/null
+  [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) && [[ $code == '# shellenv snippet 1'$'\n'* ]] && eval $code 2>/dev/null
 }
 
 # Ask the program, which prints what to do, in its last line, and keeps it for the next time.
