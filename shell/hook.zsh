@@ -43,7 +43,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_state=     # what __shellenv_inspect and __shellenv_alias_state found
   typeset -g __shellenv_code=      # code of the user's that is to run next
   typeset -g __shellenv_path=
-  typeset -g __shellenv_directory= __shellenv_name=
+  typeset -g __shellenv_directory= __shellenv_name= __shellenv_home=
   typeset -ga __shellenv_entered=() # the ids of the hooks that were entered
   typeset -ga __shellenv_said=()    # what the last apply said
   typeset -ga __shellenv_saying=()  # what this one says
