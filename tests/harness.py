@@ -98,7 +98,10 @@ class Home:
             "projects",
             # without these fish would start Python to parse every manual page of the machine
             ".local/share/fish/generated_completions",
-            ".config/fish",
+            # nor make these at its first start
+            ".config/fish/conf.d",
+            ".config/fish/completions",
+            ".config/fish/functions",
         ):
             (path / name).mkdir(parents=True)
         directories = [str(BIN), "/usr/local/bin", "/usr/bin", "/bin"]
