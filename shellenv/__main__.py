@@ -1,7 +1,5 @@
 """`python -m shellenv`."""
 
-import sys
+from shellenv.cli import program
 
-from shellenv.cli import main
-
-sys.exit(main())
+program()

@@ -6,12 +6,12 @@ value as code by mistake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from shellenv import state
-from shellenv.plan import Plan, Ref, Value, Variable
-from shellenv.shells import Shell
+from shellenv import precompiled, state
+from shellenv.plan import Alias, Plan, Ref, Value, Variable
+from shellenv.shells import SHELLS, Shell
 from shellenv.survey import PRESENT, Watch
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def snippet(shell: Shell, plan: Plan, guard: Guard) -> str:
         plan=plan,
         guard=guard,
         block=_block(plain),
+        plain_runs=_runs(plain),
         runs=_runs(others),
+        short=_short(plan, plain),
+        us=Code(state.SEPARATOR),
         separator=Code(state.SEPARATOR),
         hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
     )
@@ -91,6 +94,50 @@ def word(shell: Shell, value: object) -> str:
 
 def _part(shell: Shell, part: str | Ref) -> str:
     return shell.quote(part) if isinstance(part, str) else shell.reference(part.name, part.default)
+
+
+class Short(NamedTuple):
+    """What a shell can set in a row if it is all unset, and take back in a row if it still has it.
+
+    `path` is what goes in front of PATH, the environment's directory last; `values` is what the
+    names expand to together, with `=` before and a separator behind each; `records` is what they
+    leave in the undo log (shellenv.state).
+    """
+
+    variables: tuple[Variable, ...]
+    aliases: tuple[Alias, ...]
+    path: tuple[str, ...]
+    values: str
+    records: str
+
+    @property
+    def variable_names(self) -> tuple[Code, ...]:
+        return tuple(Code(variable.name) for variable in self.variables)
+
+    @property
+    def alias_names(self) -> tuple[Code, ...]:
+        return tuple(Code(alias.name) for alias in self.aliases)
+
+
+def _short(plan: Plan, plain: Iterable[Variable]) -> Short | None:
+    """The short way for `plan`; None if its environment's script does more than is known."""
+    if plan.venv and plan.venv.words:
+        return None
+    variables = tuple(plain)
+    aliases = tuple(alias for alias in plan.aliases if state.SEPARATOR not in alias.value)
+    set_ = [("v", v.name, "".join(map(str, v.value))) for v in variables]
+    set_ += [("a", alias.name, alias.value) for alias in aliases]
+    words = (word for kind, name, value in set_ for word in (kind, name, "-", f"={value}"))
+    front = [directory.path for directory in plan.path]
+    if plan.venv:
+        front.append(f"{plan.venv.path}/bin")
+    return Short(
+        variables,
+        aliases,
+        tuple(front),
+        "".join(f"={value}{state.SEPARATOR}" for _, _, value in set_),
+        "".join(state.encode(word) + state.SEPARATOR for word in words),
+    )
 
 
 class Block(NamedTuple):
@@ -152,7 +199,22 @@ def _references(value: Value) -> Iterable[str]:
 
 
 def _render(shell: Shell, template: str, **values: object) -> str:
-    return _environment(shell).get_template(f"{template}.{shell.name}").render(values)
+    file = f"{template}.{shell.name}"
+    compiled = precompiled.find(file)
+    if compiled is None:
+        return _environment(shell).get_template(file).render(values)
+    return precompiled.render(compiled, lambda value: word(shell, value), values)
+
+
+def compile_templates() -> Iterator[tuple[str, str]]:
+    """Each template as a Python module that does without Jinja: its name and its source."""
+    for shell in SHELLS.values():
+        environment = _environment(shell)
+        assert environment.loader is not None
+        for file in environment.list_templates(extensions=[shell.name]):
+            text, _, _ = environment.loader.get_source(environment, file)
+            source = environment.compile(text, file, raw=True, defer_init=True)
+            yield precompiled.module_name(file), precompiled.adapt(source)
 
 
 def _environment(shell: Shell) -> Environment:

@@ -130,9 +130,16 @@ def read(path: str) -> Subject | None:
 
 
 def _digest(path: bytes, content: bytes | None = None) -> str:
-    import hashlib
-
-    return hashlib.sha256(path if content is None else path + b"\0" + content).hexdigest()
+    # What hashlib gives its sha256 when it cannot have OpenSSL's, which takes 2 ms to load
+    try:
+        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.12
+    except ImportError:
+        try:
+            from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            from hashlib import sha256
+    digest: str = sha256(path if content is None else path + b"\0" + content).hexdigest()
+    return digest
 
 
 def _is_own_file(ctx: Context, record: str | None) -> bool:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import pytest
 from harness import SHELLS, Home, Result, Shell, require, run, trace_command, which
 
+from shellenv import precompiled
+
 SOURCE = Path(__file__).resolve().parent.parent
 
 
@@ -157,7 +159,12 @@ def test_the_wheel_has_every_module_static_file_and_template(built: Built) -> No
         names = set(archive.namelist())
     copied = {f"shellenv/{name}" for name in tracked("shell", "templates")}
     assert {f"shellenv/shell/hook.{shell}" for shell in SHELLS} <= copied
-    assert tracked("shellenv") | copied == {name for name in names if name.startswith("shellenv/")}
+    compiled = {
+        f"shellenv/{precompiled.module_name(name.removeprefix('templates/'))}.py"
+        for name in tracked("templates")
+    }
+    modules = tracked("shellenv") | compiled
+    assert modules | copied == {name for name in names if name.startswith("shellenv/")}
     assert f"shellenv-{built.wheel.name.split('-')[1]}.data/scripts/shellenv" in names
 
 
@@ -214,6 +221,17 @@ def test_export_prints_code_that_the_shell_takes(
     assert f"{user.path}/.venv/api" in code
     result = installed.run(user, "export", "json", cwd=user.projects / "api")
     assert json.loads(result.ok())["VIRTUAL_ENV"] == f"{user.path}/.venv/api"
+
+
+@pytest.mark.parametrize("installed", ["pip", "pipx", "uv tool"], indirect=True)
+@pytest.mark.parametrize("name", SHELLS)
+def test_export_does_without_jinja(installed: Installed, user: Home, name: str) -> None:
+    real = Path(os.path.realpath(installed.bin / "shellenv")).parent
+    argv = [str(real / "python"), "-X", "importtime", str(real / "shellenv-core"), "export", name]
+    result = run(argv, user.env, user.projects / "api")
+    assert f"{user.path}/.venv/api" in result.stdout
+    assert "shellenv.render" in result.stderr
+    assert "jinja2" not in result.stderr
 
 
 def test_status_explains_the_project(installed: Installed, user: Home) -> None:
