@@ -11,6 +11,7 @@ Everything here may be deleted at any time, and a cache that cannot be written c
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 from zlib import adler32, crc32
 
 from shellenv import files, paths
@@ -28,12 +29,21 @@ def snippet_dir(ctx: Context, shell: str, key: str) -> str | None:
     return f"{cache}/snippets/{shell}{key}" if cache else None
 
 
-def stamp(ctx: Context, watch: tuple[Watch, ...]) -> str | None:
-    """Keep the times of `watch`; the directory that holds them, or None if it cannot be.
+class Stamps(NamedTuple):
+    """Where the times of a watch list are kept; None if that cannot be. `problem` says why that
+    is not in the cache, and is "" if it is, or if there is no home directory to have one in."""
+
+    directory: str | None
+    problem: str
+
+
+def stamp(ctx: Context, watch: tuple[Watch, ...]) -> Stamps:
+    """Keep the times of `watch`.
 
     If the cache cannot be written, a private directory below $XDG_RUNTIME_DIR or /tmp serves. The
     name follows from the content, so that any number of shells may do this at once.
     """
+    problem = ""
     times = [w.mtime for w in watch if w.mtime not in (None, PRESENT)]
     text = repr(watch).encode("utf-8", "surrogateescape")
     generation = f"{crc32(text):08x}{adler32(text):08x}"
@@ -47,24 +57,29 @@ def stamp(ctx: Context, watch: tuple[Watch, ...]) -> str | None:
             os.makedirs(target, mode=0o700, exist_ok=True)
             for index, time in enumerate(times):
                 _stamp(f"{target}/{index}", time or 0)
-            return target
-        except (OSError, ShellenvError):
-            continue
-    return None
+            return Stamps(target, problem)
+        except (OSError, ShellenvError) as error:
+            problem = problem or _reason(error)
+    return Stamps(None, problem)
 
 
-def write(ctx: Context, path: str, text: str) -> bool:
-    """Put `text` at `path` in the cache, whole or not at all; False if that cannot be done."""
+def write(ctx: Context, path: str, text: str) -> str:
+    """Put `text` at `path` in the cache, whole or not at all; why not, "" if it was done."""
     cache = paths.cache_dir(ctx)
     try:
-        if cache is None:
-            return False
-        paths.private_dir(cache, ctx.uid)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        files.write_private(path, text.encode("utf-8", "surrogateescape"))
-    except (OSError, ShellenvError):
-        return False
-    return True
+        if cache is not None:
+            paths.private_dir(cache, ctx.uid)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            files.write_private(path, text.encode("utf-8", "surrogateescape"))
+    except (OSError, ShellenvError) as error:
+        return _reason(error)
+    return ""
+
+
+def _reason(error: OSError | ShellenvError) -> str:
+    if isinstance(error, ShellenvError):
+        return error.message
+    return f"cannot write {error.filename or 'the cache'}: {error.strerror or error}"
 
 
 def forget_unused(ctx: Context) -> None:
@@ -95,7 +110,7 @@ def _stamp(path: str, time: int) -> None:
             return
     except OSError:
         pass
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o600))  # no pipe waits
     os.utime(path, ns=(time, time))
     if os.stat(path).st_mtime_ns != time:
-        raise OSError(f"{path}: this file system keeps coarser times")
+        raise OSError(0, "this file system keeps coarser times", path)
