@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from shellenv import installation, paths, snippets, state
-from shellenv.cli import write
+from shellenv.cli import printable, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.plan import Plan, expand
@@ -87,28 +87,35 @@ def _settings(ctx: Context, shell: Shell, found: Survey, settled: bool) -> str:
     if all(w.mtime is None for w in watch):
         return ""
     stamps = snippets.stamp(ctx, watch)
-    guard = render.Guard(watch, stamps, ctx.env.get("SHELLENV_VENV_DIR", ""), never=not settled)
+    overridden = ctx.env.get("SHELLENV_VENV_DIR", "")
+    guard = render.Guard(watch, stamps.directory, overridden, never=not settled)
     text = render.settings(shell, found.settings.venv_dir, guard)
-    _keep(ctx, f"settings.{shell.name}", text, stamps if settled else None)
+    if settled and not stamps.problem:
+        _keep(ctx, f"settings.{shell.name}", text)
     return text
 
 
 def _snippet(ctx: Context, shell: Shell, found: Survey, plan: Plan, settled: bool) -> str:
     from shellenv import render
 
-    stamps = snippets.stamp(ctx, found.watch) if settled else None
-    guard = render.Guard(found.watch, stamps, overrides(ctx.env), never=not settled)
+    if not settled:
+        return render.snippet(shell, plan, render.Guard(found.watch, never=True))
+    stamps = snippets.stamp(ctx, found.watch)
+    guard = render.Guard(found.watch, stamps.directory, overrides(ctx.env))
     text = render.snippet(shell, plan, guard)
-    _keep(ctx, f"snippets/{shell.name}{plan.key}/.snippet", text, stamps)
-    return text
+    name = f"snippets/{shell.name}{plan.key}/.snippet"
+    problem = stamps.problem or _keep(ctx, name, text)
+    if not problem:
+        return text
+    notice = printable(f"{problem}; without its cache shellenv is slow")
+    return render.snippet(shell, plan._replace(notices=(*plan.notices, notice)), guard)
 
 
-def _keep(ctx: Context, name: str, text: str, stamps: str | None) -> None:
-    """Keep `text` in the cache for the next time, if the cache has its stamps, too."""
-    cache = paths.cache_dir(ctx)
-    if cache and stamps and stamps.startswith(cache):
-        snippets.write(ctx, f"{cache}/{name}", text)
-        snippets.forget_unused(ctx)
+def _keep(ctx: Context, name: str, text: str) -> str:
+    """Keep `text` in the cache for the next time; why that cannot be, or ""."""
+    problem = snippets.write(ctx, f"{paths.cache_dir(ctx)}/{name}", text)
+    snippets.forget_unused(ctx)
+    return problem
 
 
 def overrides(env: Mapping[str, str]) -> str:
