@@ -248,10 +248,10 @@ def _plan(
     root = found.root if found else ""
     name = found.name if found else ""
     if reader.errors:
-        notices = tuple(_told(error) for error in reader.errors)
+        notices = _lines(map(_told, reader.errors))
         return Plan(detection.candidate, root, name, notices=notices)
     quiet = merged.flag("shellenv", "quiet")
-    notices = (*merged.warnings, *(() if quiet else _requests(reader)))
+    notices = _lines((*merged.warnings, *(() if quiet else _requests(reader))))
     if found is None:
         return Plan(detection.candidate, root, name, notices=notices)
     venv = reader.venv(found.venv, activate)
@@ -259,8 +259,15 @@ def _plan(
 
 
 def _told(error: ShellenvError) -> str:
-    hint = f"; {error.hint}" if error.hint else ""
-    return f"{error.message}\nnothing of this project is applied{hint}"
+    hint = f" ({error.hint})" if error.hint else ""
+    return f"{error.message}{hint}; nothing of this project is applied"
+
+
+def _lines(notices: Iterable[str]) -> tuple[str, ...]:
+    """Notices as a terminal may see them: no name of a file can make it do anything."""
+    from shellenv.cli import printable
+
+    return tuple(map(printable, notices))
 
 
 def _requests(reader: _Reader) -> tuple[str, ...]:
