@@ -16,10 +16,10 @@
 # in zsh (10 µs, as much as 10 to 20 other commands), so what happens at every prompt is in one.
 
 # Aliases are expanded while functions are *read*: switch that off until the end of this file.
-__shellenv_options=
-[[ ! -o aliases ]] || __shellenv_options+=' aliases'
-[[ ! -o sh_glob ]] || __shellenv_options+=' sh_glob'
-\builtin 'setopt' no_aliases no_sh_glob
+__shellenv_aliases= __shellenv_sh_glob=
+[[ ! -o aliases ]] || __shellenv_aliases=yes
+[[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
+\builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
 # What this shell remembers; it survives a second eval of this file.
 __shellenv_initialize() {
@@ -31,19 +31,16 @@ __shellenv_initialize() {
   typeset -g __shellenv_key=       # the directory whose snippet is applied
   typeset -g __shellenv_root=      # the root of its project
   typeset -g __shellenv_loaded=    # the directory whose snippet is in memory
-  typeset -g __shellenv_found=     # the directory that the last look around found
   typeset -g __shellenv_tried=     # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=      # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=      # the virtual environment that we have activated
   typeset -g __shellenv_declined=  # the root whose environment the user has deactivated
   typeset -g __shellenv_paused=    # the user wants no changes
+  typeset -g __shellenv_gone=      # the user knows that the program is gone
   typeset -g __shellenv_busy=      # changes are being made: the user's code in them may cd
-  typeset -g __shellenv_venvs=     # where the virtual environments are
   typeset -g __shellenv_entering=  # the key whose changes are being made
   typeset -g __shellenv_state=     # what __shellenv_inspect and __shellenv_alias_state found
   typeset -g __shellenv_code=      # code of the user's that is to run next
-  typeset -g __shellenv_path=
-  typeset -g __shellenv_directory= __shellenv_name= __shellenv_home=
   typeset -ga __shellenv_entered=() # the ids of the hooks that were entered
   typeset -ga __shellenv_said=()    # what the last apply said
   typeset -ga __shellenv_saying=()  # what this one says
@@ -57,8 +54,9 @@ __shellenv_initialize() {
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
-  typeset -g __shellenv_config=${${(M)XDG_CONFIG_HOME:#/*}:-${${(M)HOME:#/*}:-/dev/null}/.config}/shellenv
-  typeset -g __shellenv_cache=${${(M)XDG_CACHE_HOME:#/*}:-${${(M)HOME:#/*}:-/dev/null}/.cache}/shellenv
+  local home=${${(M)HOME:#/*}:-/dev/null}
+  typeset -g __shellenv_config=${${(M)XDG_CONFIG_HOME:#/*}:-$home/.config}/shellenv
+  typeset -g __shellenv_cache=${${(M)XDG_CACHE_HOME:#/*}:-$home/.cache}/shellenv
   __shellenv_inherit
 }
 
@@ -116,11 +114,19 @@ __shellenv_inspect() {
 __shellenv_prepend() {
   emulate -L zsh
   local front=${(j.:.)@}:
+  __shellenv_path_is_free || return 0
   __shellenv_new_path=$front$PATH
   PATH=$front$PATH
   __shellenv_new_path=$PATH # which `typeset -U path` may have changed
   # A virtual environment's deactivate puts this one back: it must not lose our entries.
   [[ -z ${_OLD_VIRTUAL_PATH-} ]] || _OLD_VIRTUAL_PATH=$front$_OLD_VIRTUAL_PATH
+}
+
+# May PATH be changed?
+__shellenv_path_is_free() {
+  [[ ${(t)PATH} == *readonly* ]] || return 0
+  __shellenv_notice 'PATH is readonly in this shell and stays as it is'
+  return 1
 }
 
 # Define aliases: NAME=VALUE …
@@ -145,15 +151,35 @@ __shellenv_alias_state() {
 __shellenv_activate() {
   [[ -z "${VIRTUAL_ENV-}$__shellenv_declined" ]] || return 0
   local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
-  __shellenv_expect "$@"
-  builtin source "$1/bin/activate" || :
+  __shellenv_expect "$@" || return 0
+  if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
+    __shellenv_unwarned builtin source "$1/bin/activate"
+  else
+    builtin source "$1/bin/activate" || :
+  fi
   __shellenv_settle
 }
 
-# Note what the activate script of VENV will change, in case it is interrupted. WORD…: as above.
+# Run COMMAND without warnings that it sets global variables in a function: that is our doing.
+__shellenv_unwarned() {
+  local __shellenv_option
+  for __shellenv_option in warncreateglobal warnnestedvar; do
+    if [[ "${options[$__shellenv_option]-}" == on ]]; then
+      unsetopt "$__shellenv_option"
+      __shellenv_unwarned "$@"
+      setopt "$__shellenv_option"
+      return 0
+    fi
+  done
+  "$@" || :
+}
+
+# Note what the activate script of VENV will change, in case it is interrupted; false if it is not to
+# run. WORD…: as above.
 __shellenv_expect() {
   emulate -L zsh
   local word
+  __shellenv_path_is_free || return
   __shellenv_ours=$1
   __shellenv_new_path=$1/bin:$PATH
   __shellenv_expected=(
@@ -206,7 +232,7 @@ __shellenv_know() {
 # Put the marker TEXT in front of the prompt, unless the user keeps the prompt to themselves.
 __shellenv_mark() {
   emulate -L zsh
-  [[ -n ${PS1-} && -z ${SHELLENV_DISABLE_PROMPT-}${DOCKERUTILS_DISABLE_PROMPT-} &&
+  [[ -n ${PS1-} && ${(t)PS1} != *readonly* && -z ${SHELLENV_DISABLE_PROMPT-}${DOCKERUTILS_DISABLE_PROMPT-} &&
     -z ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]] || return 0
   __shellenv_record m PS1 - "=$1"
   PS1=$1$PS1
@@ -224,12 +250,13 @@ __shellenv_hook() {
 
 # Have CODE, a hook's, run under the user's options. A mistake in one hook is its own.
 __shellenv_queue() {
-  __shellenv_code+="eval ${(qqqq)1} >&2 || :"$'\n'
+  __shellenv_code+="\\eval ${(qqqq)1} >&2 || \\:"$'\n' # the user's aliases are on when this is read
 }
 
 # Say TEXT, unless the last time that changes were made said the same.
 __shellenv_notice() {
   emulate -L zsh
+  (( ! $__shellenv_saying[(Ie)$1] )) || return 0
   __shellenv_saying+=($1)
   (( ZSH_SUBSHELL || $__shellenv_said[(Ie)$1] )) || print -ru2 -- "shellenv: $1"
 }
@@ -237,9 +264,10 @@ __shellenv_notice() {
 # Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
 # of this one, has done is undone first.
 __shellenv_begin() {
+  local __shellenv_path=''
   if [[ -n "$__shellenv_root" ]]; then
     __shellenv_depart "$@"
-    eval "$__shellenv_code"
+    eval "$__shellenv_code" || :
   fi
   __shellenv_arrive "$@"
 }
@@ -247,7 +275,7 @@ __shellenv_begin() {
 # All changes are made: this is the state of the shell from now on.
 __shellenv_end() {
   __shellenv_publish
-  [[ -z "$__shellenv_code" ]] || eval "$__shellenv_code"
+  eval "$__shellenv_code" || :
 }
 
 # Undo everything; this shell is in no project any more.
@@ -288,14 +316,15 @@ __shellenv_depart() {
       [[ $3 == - || "${(P)2+=}${(P)2--}" != $4 ]] ||
         __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#e}
     done
-    __shellenv_code+='__shellenv_path="$PATH"; "deactivate" || :; PATH="$__shellenv_path"'
+    __shellenv_code+='__shellenv_path="$PATH"; __shellenv_unwarned "deactivate"'
   fi
 }
 
 # Undo what is in force, and be ready for the changes of KEY ROOT HOOK-IDS.
 __shellenv_arrive() {
-  emulate -L zsh
+  emulate -L zsh -o no_aliases
   __shellenv_busy=yes
+  [[ -z $__shellenv_path ]] || PATH=$__shellenv_path
   if [[ $2 != $__shellenv_root ]]; then
     [[ -z $__shellenv_root ]] || __shellenv_restore
     __shellenv_declined=
@@ -347,13 +376,21 @@ __shellenv_restore() {
         ;;
       f) (( ! $+functions[$2] )) || unfunction -- $2 ;;
       m)
+        [[ ${(t)PS1} != *readonly* ]] || continue
         PS1=${PS1/${4#=}}
         [[ -z ${_OLD_VIRTUAL_PS1-} ]] || _OLD_VIRTUAL_PS1=${_OLD_VIRTUAL_PS1/${4#=}}
         ;;
     esac
   done
 
-  if [[ $PATH == $__shellenv_new_path ]]; then PATH=$__shellenv_old_path; else __shellenv_unpath PATH; fi
+  [[ $__shellenv_old_path != $__shellenv_new_path ]] || return 0
+  if [[ ${(t)PATH} == *readonly* ]]; then
+    : # became so since
+  elif [[ $PATH == $__shellenv_new_path ]]; then
+    PATH=$__shellenv_old_path
+  else
+    __shellenv_unpath PATH
+  fi
   # and what an environment that the user has activated inside will put back
   [[ -z ${_OLD_VIRTUAL_PATH-} ]] || __shellenv_unpath _OLD_VIRTUAL_PATH
 }
@@ -455,22 +492,16 @@ __shellenv_inherit() {
 __shellenv_update() {
   # In a completion, `cd` is only looking around.
   [[ -z "$__shellenv_paused$__shellenv_busy${compstate+x}" ]] || return 0
-  local __shellenv_busy='' __shellenv_next='' __shellenv_anew="${1-}" # local: a Ctrl-C resets them
-  if [[ -z "${SHELLENV_VENV_DIR-}" && ! -e "$__shellenv_config/dockerutils.cfg" && ! -e /etc/shellenv/dockerutils.cfg ]]; then
-    case "${HOME-}" in
-      /*) __shellenv_venvs="$HOME/.venv" ;;
-      *) __shellenv_venvs=/dev/null/.venv ;;
-    esac
-  elif ! __shellenv_settings; then
-    __shellenv_anew=yes
+  local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_found='' __shellenv_name='' \
+    __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}"
+  [[ "$__shellenv_home" != /* ]] || __shellenv_venvs="$__shellenv_home/.venv"
+  while [[ "$__shellenv_home" == */ ]]; do __shellenv_home="${__shellenv_home%/}"; done
+  if [[ -n "${SHELLENV_VENV_DIR-}" || -e "$__shellenv_config/dockerutils.cfg" || -e /etc/shellenv/dockerutils.cfg ]]; then
+    __shellenv_settings || __shellenv_ask
   fi
 
   # The nearest directory that may have an environment: from the logical $PWD upward, stopping below
   # $HOME and / (at the end of which, and of //, there is no name).
-  __shellenv_found=''
-  __shellenv_directory="${PWD-}"
-  __shellenv_home="${HOME-}"
-  while [[ "$__shellenv_home" == */ ]]; do __shellenv_home="${__shellenv_home%/}"; done
   while __shellenv_name="${__shellenv_directory##*/}" && [[ -n "$__shellenv_name" && "$__shellenv_directory" != "$__shellenv_home" ]]; do
     if [[ -e "$__shellenv_venvs/$__shellenv_name" || -e "$__shellenv_directory/.venv" ||
       -e "$__shellenv_directory/dockerutils.cfg" || -e "$__shellenv_directory/docker/dockerutils.cfg" ||
@@ -481,7 +512,9 @@ __shellenv_update() {
     __shellenv_directory="${__shellenv_directory%/*}"
   done
 
-  if [[ -n "$__shellenv_anew" ]]; then
+  if [[ -n "$__shellenv_asked" ]]; then
+    : # for the settings, on which all else depends
+  elif [[ -n "${1-}" ]]; then
     __shellenv_ask
   elif [[ -z "$__shellenv_found" ]]; then
     [[ -z "$__shellenv_root" ]] || __shellenv_next=__shellenv_leave
@@ -492,6 +525,7 @@ __shellenv_update() {
   else
     __shellenv_ask
   fi
+  [[ -z "$__shellenv_asked" ]] || __shellenv_weigh
   eval "$__shellenv_next" || :
 }
 
@@ -514,9 +548,8 @@ __shellenv_settings() {
   if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
     case $SHELLENV_VENV_DIR:${HOME-} in
       /*) __shellenv_venvs=$SHELLENV_VENV_DIR ;;
-      '~:/'* | '~/'*:/*) __shellenv_venvs=$HOME${SHELLENV_VENV_DIR#'~'} ;;
-      *) __shellenv_venvs=${${(M)HOME:#/*}:-/dev/null}/.venv ;; # it is none, as the program says
-    esac
+      \~:/*|\~/*:/*) __shellenv_venvs=$HOME${SHELLENV_VENV_DIR#\~} ;;
+    esac # anything else is none, as the program says
     return 0
   fi
   (( $+functions[__shellenv_settled] )) && __shellenv_settled ||
@@ -537,20 +570,38 @@ __shellenv_run_file() {
   [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) && [[ $code == '# shellenv snippet 1'$'\n'* ]] && eval $code 2>/dev/null
 }
 
-# Ask the program, which prints what to do, in its last line, and keeps it for the next time.
+# Ask the program, which prints what to do, in its last line, and keeps it for the next time. What came
+# of it, into __shellenv_asked.
 __shellenv_ask() {
   emulate -L zsh -o no_aliases
+  __shellenv_asked=not
   [[ $__shellenv_tried != $PWD ]] || return 0
   local code
   __shellenv_loaded=
   if [[ ! -x $__shellenv_bin ]]; then
-    __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your rc file"
+    __shellenv_asked=failed
+    [[ -n $__shellenv_gone ]] ||
+      __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your rc file"
+    __shellenv_gone=yes
   elif code=$($__shellenv_bin export zsh); then
+    __shellenv_asked=answered
     eval ${code%$'\n'*}
     __shellenv_next=${code##*$'\n'}
+  elif (( $? <= 128 )); then # else it was interrupted, under a trap of the user's: again at the next prompt
+    __shellenv_asked=failed
   fi
-  # It has failed and said so, or sees another directory than we do: that will not change by itself.
-  if [[ $__shellenv_loaded == $__shellenv_found ]]; then __shellenv_tried=; else __shellenv_tried=$PWD; fi
+}
+
+# Now that the program was asked, and we have looked around with what it said: what does that mean?
+__shellenv_weigh() {
+  emulate -L zsh
+  if [[ $__shellenv_asked == answered && $__shellenv_loaded == $__shellenv_found ]]; then
+    __shellenv_tried=
+  elif [[ $__shellenv_asked != not ]]; then
+    # It has failed and said so, or sees another directory than we do: that will not change by itself.
+    __shellenv_tried=$PWD
+    [[ $__shellenv_asked == failed && $__shellenv_key == $__shellenv_found ]] || __shellenv_next=__shellenv_leave
+  fi
 }
 
 # The verbs that change this shell; all others are the program's.
@@ -574,16 +625,16 @@ __shellenv_reload() {
 # Undo everything, and do nothing in this shell until `shellenv resume`.
 __shellenv_pause() {
   __shellenv_leave
-  __shellenv_paused=yes
+  typeset -g __shellenv_paused=yes
 }
 
 __shellenv_resume() {
-  __shellenv_paused=''
+  typeset -g __shellenv_paused=''
   __shellenv_retry "$@"
 }
 
 __shellenv_retry() {
-  __shellenv_tried=''
+  typeset -g __shellenv_tried=''
   __shellenv_update "$@"
 }
 
@@ -602,5 +653,5 @@ if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv
   [[ -o interactive ]] || __shellenv_update
 fi
 
-[[ -z $__shellenv_options ]] || \builtin 'setopt' ${=__shellenv_options}
-unset __shellenv_options
+[[ -z $__shellenv_sh_glob ]] || setopt sh_glob
+[[ -z $__shellenv_aliases ]] || setopt aliases

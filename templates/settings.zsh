@@ -11,7 +11,7 @@ __shellenv_settled() {
 {% for path in guard.absent %}
     && ! -e {{ path }}
 {% endfor %}
-  ]]
+  ]] && __shellenv_venvs={{ venv_dir }}
 {% endif %}
 }
 __shellenv_venvs={{ venv_dir }}
