@@ -34,7 +34,7 @@ def breakdown(tool: Tool, made: World, runs: int) -> Breakdown:
     """Time the program whole and in parts, in turns; medians of `runs`."""
     python, program = core()
     env = {**made.environment(tool), "PWD": str(made.project.inside)}
-    launcher = str((tool.bin or Path()) / "shellenv")
+    launcher = str(made.local / "shellenv")
     commands = {
         "whole": [launcher, "export", "bash"],
         "core": [python, "-E", program, "export", "bash"],

@@ -18,7 +18,10 @@ MISE_PACKAGE = "@jdxcode/mise-linux-x64"  # the wrapper's install script may be 
 
 
 class Tool(NamedTuple):
-    """One thing to measure. `hooks` are the lines for the rc files, by shell."""
+    """One thing to measure.
+
+    `bin` is where the program is, None for `/usr/bin`; `hooks` are the lines for rc files, by shell.
+    """
 
     name: str
     version: str
@@ -56,13 +59,7 @@ def shellenv() -> Tool:
         _run(*pip, "--python", str(target / "bin/python"), "install", "-q", str(SOURCE))
         stamp.write_text(state)
     version = _run(str(target / "bin/shellenv"), "--version").split()[-1]
-    # A directory with the launcher alone: this environment's python must not be the shells'.
-    path = CACHE / "path"
-    path.mkdir(exist_ok=True)
-    link = path / "shellenv"
-    link.unlink(missing_ok=True)
-    link.symlink_to(target / "bin/shellenv")
-    return Tool("shellenv", version, path, _hooks("shellenv hook"))
+    return Tool("shellenv", version, target / "bin", _hooks("shellenv hook"))
 
 
 def core() -> list[str]:

@@ -50,7 +50,13 @@ class World(NamedTuple):
         """What a shell that uses `tool` starts with."""
         if tool.bin is None:
             return self.env
-        return {**self.env, "PATH": f"{tool.bin}:{self.env['PATH']}"}
+        path = self.local if tool.name == "shellenv" else tool.bin
+        return {**self.env, "PATH": f"{path}:{self.env['PATH']}"}
+
+    @property
+    def local(self) -> Path:
+        """Where pipx puts a link to shellenv."""
+        return self.home / ".local/bin"
 
 
 @contextmanager
@@ -115,6 +121,13 @@ def _make(home: Path, tools: tuple[Tool, ...], environments: int) -> World:
         _configure(directory, [level])
     for number in range(environments):
         (home / f".venv/project-{number}").symlink_to("shop")
+    for tool in tools:
+        if tool.name == "shellenv" and tool.bin:
+            kept = home / ".local/share/pipx/venvs/shellenv"
+            kept.parent.mkdir(parents=True)
+            kept.symlink_to(tool.bin.parent)
+            result.local.mkdir()
+            (result.local / "shellenv").symlink_to(kept / "bin/shellenv")
     _approve(result, tools)
     return result
 

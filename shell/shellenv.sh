@@ -31,6 +31,15 @@ locate_self() {
 # Sets `bin`, the directory of the real launcher: pipx and `uv tool` put a link in ~/.local/bin.
 locate_bin() {
   bin=$self
+  # Most links go to one of these places, and starting readlink takes longer than all the rest.
+  for target in .local/share/pipx/venvs .local/pipx/venvs .local/share/uv/tools; do
+    target=${HOME-}/$target/shellenv/bin
+    # shellcheck disable=SC3013 # not in POSIX, but in dash, bash, ksh, zsh and busybox
+    if [ "$bin" -ef "$target/shellenv" ]; then
+      bin=$target
+      return
+    fi
+  done
   while [ -L "$bin" ]; do
     target=$(readlink "$bin") || break
     case $target in

@@ -46,6 +46,17 @@ hook_bash() {
   [ "$output" = "$(hook_bash "$top/local/shellenv" "$top/prefix")" ]
 }
 
+@test "a link to where pipx or uv keeps it is followed without starting readlink" {
+  printf '#!/bin/sh\nexit 1\n' >"$top/readlink"
+  chmod +x "$top/readlink"
+  for place in .local/share/pipx/venvs .local/pipx/venvs .local/share/uv/tools; do
+    install_into "$top/$place/shellenv"
+    ln -sf "$top/$place/shellenv/bin/shellenv" "$top/shellenv"
+    HOME=$top PATH="$top:$PATH" run shellenv hook bash
+    [ "$output" = "$(hook_bash "$top/shellenv" "$top/$place/shellenv")" ]
+  done
+}
+
 @test "a linked directory on the way changes nothing" {
   mkdir "$top/elsewhere"
   ln -s "$top/prefix/bin" "$top/elsewhere/bin"
