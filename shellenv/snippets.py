@@ -87,6 +87,8 @@ def forget_unused(ctx: Context) -> None:
     from time import time
 
     cache = paths.cache_dir(ctx)
+    if cache is None:
+        return
     try:
         names = os.listdir(f"{cache}/stamps")
     except OSError:
