@@ -54,6 +54,7 @@ class Results(NamedTuple):
     medians: Medians
     calls: Mapping[tuple[str, str, str], Calls]
     environments: Mapping[tuple[str, int], float]  # the first cd in, by shell and their number
+    slower: Mapping[str, float]  # by how much with many of them: the median of the pairs' ratios
     growth: tuple[Growth, ...]
     crowd: Mapping[tuple[str, str], float]  # seconds, by shell and tool
     crowd_size: int
@@ -123,6 +124,13 @@ def measure(tools: tuple[Tool, ...], effort: Effort, say: Callable[[str], None])
         {key: median(times) for key, times in samples.items()},
         calls,
         {key: median(times) for key, times in many.items()},
+        {
+            shell: median(
+                b / a for a, b in zip(many[shell, 2], many[shell, ENVIRONMENTS], strict=True)
+            )
+            for shell, number in many
+            if number == 2
+        },
         growth,
         crowd,
         effort.crowd,
@@ -161,7 +169,8 @@ def _growth(pairs: list[Pair], made: World, effort: Effort) -> tuple[Growth, ...
             shutil.rmtree(made.cache, ignore_errors=True)
             times: dict[str, list[float]] = defaultdict(list)
             for _ in range(max(1, effort.rounds // 4) if ours else 1):
-                often = (10, 5) if ours else (3, 1)
+                # mise takes seconds for that many projects: once is enough
+                often = (10, 5) if ours else (0, 0) if case is made.nested else (3, 1)
                 for action, taken in shell.drive(tool, case, made, *often).items():
                     times[action] += taken
             # the first of all is the one with an empty cache

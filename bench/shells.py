@@ -16,6 +16,7 @@ from typing import NamedTuple
 from bench.tools import SOURCE, Tool
 from bench.world import Case, World
 
+TIMEOUT = 120.0  # seconds; only a hang gets there
 HERE = Path(__file__).resolve().parent
 Samples = Mapping[str, Sequence[float]]
 """Microseconds, by action."""
@@ -124,6 +125,7 @@ class Shell(NamedTuple):
             text=True,
             errors="replace",
             start_new_session=True,
+            timeout=TIMEOUT,
             check=False,
         )
         if done.returncode:
@@ -209,7 +211,7 @@ class Shell(NamedTuple):
                     raise WrongError(f"{self.name} with {tool.name}: one of {shells} did not start")
             begin = time.perf_counter()
             os.close(opener)
-            wrong = sum(process.wait(timeout=120) != 0 for process in crowd)
+            wrong = sum(process.wait(TIMEOUT) != 0 for process in crowd)
             seconds = time.perf_counter() - begin
         finally:
             os.close(gate)

@@ -20,7 +20,7 @@ MISE_PACKAGE = "@jdxcode/mise-linux-x64"  # the wrapper's install script may be 
 class Tool(NamedTuple):
     """One thing to measure.
 
-    `bin` is where the program is, None for `/usr/bin`; `hooks` are the lines for rc files, by shell.
+    `bin` is where its program is, None for `/usr/bin`; `hooks` are lines for rc files, by shell.
     """
 
     name: str

@@ -42,7 +42,10 @@ def imported(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["shellenv.cli", "shellenv.config", "shellenv.project", "shellenv.trust", "shellenv.hint"],
+    [
+        *("shellenv.cli", "shellenv.config", "shellenv.project", "shellenv.trust", "shellenv.hint"),
+        *("shellenv.export", "shellenv.render"),
+    ],
 )
 def test_importing_it_brings_in_nothing_heavy(module: str) -> None:
     found = imported(f"import {module}")
