@@ -31,6 +31,8 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_saying # what this one says
     set -g __shellenv_paused '' # the user wants no changes
     set -g __shellenv_busy '' # changes are being made: the user's code in them may cd
+    set -g __shellenv_gone '' # the user knows that the program is gone
+    set -g __shellenv_inherited '' # the undo log of the environment was looked at
     # The undo log: the names of what was changed, oldest first. For a variable NAME of the project
     # (v) or of its virtual environment (e) there are also
     #   __shellenv_how_vNAME  how it was: - (not set), = (exported), ~ (not exported), U (universal)
@@ -65,7 +67,7 @@ and set -g __shellenv_groupless yes
 # The directories of the XDG base directory specification; a relative value counts as unset.
 set -g __shellenv_config /dev/null/shellenv
 set -g __shellenv_cache /dev/null/shellenv
-if test -n "$HOME"
+if string match -q '/*' -- "$HOME"
     set __shellenv_config $HOME/.config/shellenv
     set __shellenv_cache $HOME/.cache/shellenv
 end
@@ -380,6 +382,8 @@ end
 
 # Say TEXT, unless the last time that changes were made said the same.
 function __shellenv_notice --argument-names text
+    builtin contains -- $text $__shellenv_saying
+    and return
     set -ga __shellenv_saying $text
     builtin contains -- $text $__shellenv_said
     or builtin printf 'shellenv: %s\n' $text >&2
@@ -768,15 +772,20 @@ function __shellenv_update
             return
         end
     end
+    if test -n "$__shellenv_found" -a "x$__shellenv_found" = "x$__shellenv_key"
+        if __shellenv_fresh
+            if test "x$VIRTUAL_ENV" != "x$__shellenv_venv"
+                __shellenv_follow
+                test -n "$VIRTUAL_ENV$__shellenv_declined"
+                or __shellenv_apply
+            end
+            return
+        end
+        __shellenv_look_around # what was found there may be gone
+    end
     if test -z "$__shellenv_found"
         test -z "$__shellenv_root"
         or __shellenv_leave
-    else if test "x$__shellenv_found" = "x$__shellenv_key"; and __shellenv_fresh
-        if test "x$VIRTUAL_ENV" != "x$__shellenv_venv"
-            __shellenv_follow
-            test -n "$VIRTUAL_ENV$__shellenv_declined"
-            or __shellenv_apply
-        end
     else if test "x$__shellenv_found" = "x$__shellenv_loaded"; and __shellenv_fresh
         __shellenv_apply
     else if __shellenv_load $__shellenv_found
@@ -793,10 +802,23 @@ function __shellenv_look_around
     set -g __shellenv_seen "$PWD|$HOME|$SHELLENV_VENV_DIR"
     set -g __shellenv_found ''
     set -g __shellenv_configured ''
+    set -g __shellenv_venvs /dev/null/.venv
+    set -l home ''
+    if string match -q '/*' -- "$HOME"
+        set home $HOME
+        string match -q '*/' -- $home
+        and set home (string replace -r '/+$' '' -- $home | string collect)
+        set __shellenv_venvs $HOME/.venv
+    end
     if test -n "$SHELLENV_VENV_DIR"
-        set -g __shellenv_venvs $SHELLENV_VENV_DIR
-        string match -q '~/*' -- $SHELLENV_VENV_DIR
-        and set -g __shellenv_venvs $HOME/(string split -m 1 / -- $SHELLENV_VENV_DIR)[2]
+        switch $SHELLENV_VENV_DIR
+            case '/*'
+                set __shellenv_venvs $SHELLENV_VENV_DIR
+            case '~' '~/*'
+                set -l parts (string split -m 1 '~' -- $SHELLENV_VENV_DIR)
+                test -n "$home"
+                and set __shellenv_venvs $HOME$parts[2]
+        end # or it is none, as the program says
         set -g __shellenv_probe -n '' # fails
     else if test -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
         set -g __shellenv_configured yes
@@ -804,13 +826,10 @@ function __shellenv_look_around
         or return
         set -g __shellenv_probe -n ''
     else
-        set -g __shellenv_venvs /dev/null/.venv
-        test -n "$HOME"
-        and set -g __shellenv_venvs $HOME/.venv
         set -g __shellenv_probe -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
     end
     set -l directory $PWD
-    while test "$directory" != "$HOME" -a "$directory/" != "$HOME"
+    while test "x$directory" != "x$home"
         if test -z "$__shellenv_groupless"
             string match -qr '^(?s)(?<above>.*)/(?<name>.*)' -- $directory
         else
@@ -866,22 +885,28 @@ end
 function __shellenv_ask
     test "x$__shellenv_tried" = "x$PWD"
     and return
-    if not test -x $__shellenv_bin
-        set -g __shellenv_tried $PWD
-        __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your config.fish"
-        return
-    end
     set -g __shellenv_loaded ''
-    set -l code
-    if set code ($__shellenv_bin export fish)
-        builtin printf '%s\n' $code | builtin source
+    if not test -x $__shellenv_bin
+        test -n "$__shellenv_gone"
+        or __shellenv_notice "$__shellenv_bin is gone; install shellenv again, or take its line out of your config.fish"
+        set -g __shellenv_gone yes
+    else
+        set -l code
+        if set code ($__shellenv_bin export fish)
+            builtin printf '%s\n' $code | builtin source
+            __shellenv_look_around # with the settings that it has brought
+            if test "x$__shellenv_loaded" = "x$__shellenv_found"
+                set -g __shellenv_tried ''
+                return
+            end
+        else if test $status -gt 128
+            return # interrupted: again at the next prompt
+        end
     end
-    # The code may have said where the environments are.
-    __shellenv_look_around
     # It has failed and said so, or sees another directory than we do: that will not change by itself.
-    set -g __shellenv_tried ''
-    test "x$__shellenv_loaded" = "x$__shellenv_found"
-    or set -g __shellenv_tried $PWD
+    set -g __shellenv_tried $PWD
+    test -n "$__shellenv_root" -a "x$__shellenv_key" != "x$__shellenv_found"
+    and __shellenv_leave
 end
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
@@ -931,12 +956,15 @@ end
 
 # --- installing ----------------------------------------------------------------------------------
 
-if not set -q __shellenv_inherited
+if test -z "$__shellenv_inherited"
     set -g __shellenv_inherited yes
     test -n "$__SHELLENV_UNDO"
     and __shellenv_inherit
 end
-if test "$argv[1]" != --definitions # a script may want no more than `shellenv export`
+# A script may want no more than `shellenv export`, and a script that has read config.fish, as all do,
+# has not asked for anything.
+if test "$argv[1]" = --definitions
+else if status is-interactive; or not string match -qr '/config\.fish|/conf\.d/' -- (status stack-trace)
     # Before each prompt. fish itself keeps $status and $pipestatus over events.
     function __shellenv_prompt --on-event fish_prompt
         set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on

@@ -44,7 +44,10 @@ builtin echo '@@options'; builtin set -o
 builtin echo '@@functions'; builtin typeset -f
 } >|"$1" 2>&1
 """,
-    "fish": r"""begin
+    "fish": r"""for __test_name in (functions --all --names) # which loads what can be loaded
+    functions --details $__test_name >/dev/null
+end
+begin
 echo '@@variables'
 set --global --long | string replace -r '^' 'global '
 set --universal --long | string replace -r '^' 'universal '
@@ -71,7 +74,9 @@ def snapshot(shell: Shell, name: str) -> str:
     return f". {shell.quote(code)} {shell.quote(top / f'snapshot-{name}')}"
 
 
-def change(shell: Shell, before: str = "before", after: str = "after") -> dict[str, tuple[str, str]]:
+def change(
+    shell: Shell, before: str = "before", after: str = "after"
+) -> dict[str, tuple[str, str]]:
     """What differs between two snapshots: `{"variable X": (then, now)}`, "" where there is none."""
     old, new = (_read(shell, name) for name in (before, after))
     assert len(old) > 10, "an empty snapshot"
@@ -90,6 +95,8 @@ _COPIED = re.compile(r"^# Defined (?:in|via|interactively).*\n", re.M)
 def _is_fishs_own(item: str, text: str) -> bool:
     """Is this what fish itself loads when the function is called?"""
     file = Path(f"/usr/share/fish/functions/{item.removeprefix('function ')}.fish")
+    if "\n# Defined in /usr/share/fish/" in text:
+        return True
     body = _COPIED.sub("", text).split("\n", 2)[-1]
     return file.exists() and body.strip() in file.read_text(encoding="utf-8")
 
@@ -130,6 +137,6 @@ def _read(shell: Shell, name: str) -> dict[str, str]:
                     item = ""
             if item:
                 found[item] = found.get(item, "") + line + "\n"
-        elif "shellenv" not in line and line.strip():
+        elif "shellenv" not in line and "__fish" not in line and line.strip():
             found[f"{section}: {line}"] = "yes"
     return found
