@@ -692,11 +692,12 @@ __shellenv_settings() {
 # the user's own; its last line says for which directory it is.
 __shellenv_source() {
   local __shellenv_line
-  if [[ ! -O $1 || ! -r $1 ]]; then return 1; fi
+  if [[ ! -O $1 || ! -f $1 || ! -r $1 ]]; then return 1; fi
   IFS= read -r __shellenv_line <"$1" || return 1
   if [ "$__shellenv_line" != '# shellenv snippet 1' ]; then return 1; fi
+  # A file that ends within [[ ]] leaves bash's parser confused up to the next mistake: make one.
   # shellcheck source=/dev/null
-  . "$1" 2>/dev/null
+  . "$1" 2>/dev/null || eval ')' 2>/dev/null || return 1
 }
 
 # Load the snippet of DIRECTORY; false if there is none, or it is not fresh.
