@@ -11,6 +11,7 @@ Everything here may be deleted at any time, and a cache that cannot be written c
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 from zlib import adler32, crc32
 
@@ -54,12 +55,14 @@ def stamp(ctx: Context, watch: tuple[Watch, ...]) -> Stamps:
         target = f"{top}/stamps/{generation}"
         try:
             paths.private_dir(top, ctx.uid)
-            os.makedirs(target, mode=0o700, exist_ok=True)
-            for index, time in enumerate(times):
-                _stamp(f"{target}/{index}", time or 0)
+            try:
+                _stamps(target, times)
+            except OSError:
+                _clear(target)  # what is there is damaged
+                _stamps(target, times)
             return Stamps(target, problem)
         except (OSError, ShellenvError) as error:
-            problem = problem or _reason(error)
+            problem = problem or _reason(error, target)
     return Stamps(None, problem)
 
 
@@ -72,14 +75,16 @@ def write(ctx: Context, path: str, text: str) -> str:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             files.write_private(path, text.encode("utf-8", "surrogateescape"))
     except (OSError, ShellenvError) as error:
-        return _reason(error)
+        return _reason(error, path)
     return ""
 
 
-def _reason(error: OSError | ShellenvError) -> str:
-    if isinstance(error, ShellenvError):
-        return error.message
-    return f"cannot write {error.filename or 'the cache'}: {error.strerror or error}"
+def _reason(error: OSError | ShellenvError, path: str) -> str:
+    return (
+        error.message
+        if isinstance(error, ShellenvError)
+        else f"cannot write {error.filename or path}: {error.strerror}"
+    )
 
 
 def forget_unused(ctx: Context) -> None:
@@ -103,6 +108,22 @@ def forget_unused(ctx: Context) -> None:
             os.rmdir(old)
         except OSError:
             continue
+
+
+def _clear(path: str) -> None:
+    """Remove whatever is at `path`; it stays where that cannot be done."""
+    import shutil
+    from contextlib import suppress
+
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _stamps(directory: str, times: Iterable[int | None]) -> None:
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    for index, time in enumerate(times):
+        _stamp(f"{directory}/{index}", time or 0)
 
 
 def _stamp(path: str, time: int) -> None:
