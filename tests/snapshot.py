@@ -45,8 +45,8 @@ builtin echo '@@functions'; builtin typeset -f
 } >|"$1" 2>&1
 """,
     "fish": r"""for __test_name in (functions --all --names) # which loads what can be loaded
-    functions --details $__test_name >/dev/null
-end
+    functions --details $__test_name
+end >/dev/null 2>&1
 begin
 echo '@@variables'
 set --global --long | string replace -r '^' 'global '

@@ -78,12 +78,12 @@ def test_the_personal_and_the_users_own_file_are_watched(shell: Shell, home: Hom
     with shell.interactive() as session:
         session.run(shell.cd(root))
         assert session.value("X") == "project"
-        write(personal, variables(X="personal", HOST="mine"))
+        write(personal, variables(X="personal", MINE="yes"))
         session.enter()
-        assert values(session, "X", "HOST") == ["personal", "mine"]
+        assert values(session, "X", "MINE") == ["personal", "yes"]
         personal.unlink()
         session.enter()
-        assert values(session, "X", "HOST") == ["project", None]
+        assert values(session, "X", "MINE") == ["project", None]
         user = write(home.config / "dockerutils.cfg", variables(X="user", USER_WIDE="1"))
         session.enter()
         assert values(session, "X", "USER_WIDE") == ["project", "1"]
