@@ -676,6 +676,7 @@ __shellenv_look_around() {
 # only the program can say, which reads the configuration.
 __shellenv_settings() {
   if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
+    # shellcheck disable=SC2088 # as it was written
     case $SHELLENV_VENV_DIR:${HOME-} in
       /*) __shellenv_venvs=$SHELLENV_VENV_DIR ;;
       '~:/'* | '~/'*:/*) __shellenv_venvs=$HOME${SHELLENV_VENV_DIR#'~'} ;;
