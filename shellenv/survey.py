@@ -112,8 +112,15 @@ class _Reader:
                 ):
                     self.layers[path] = config.read_layer(path, root, content, personal=personal)
             except ShellenvError as error:
-                self.errors.append(error)
+                self._refuse(path, error)
         return self.layers[path]
+
+    def _refuse(self, path: str, error: ShellenvError) -> None:
+        self.errors.append(error)
+        try:  # a directory in place of a file: a file in place of that must be seen
+            self.seen[path] = os.stat(path).st_mtime_ns
+        except OSError:
+            self.seen[path] = None
 
     def allowed(self, path: str, content: bytes, kind: str) -> bool:
         """Has the user allowed this content? If not, that is noted, and the answer watched."""
@@ -157,7 +164,7 @@ class _Reader:
                 if content is not None and self.allowed(path, content, "variables"):
                     found += _dotenv(path, content)
             except ShellenvError as error:
-                self.errors.append(error)
+                self._refuse(path, error)
         return tuple(found)
 
     def watch(self) -> tuple[Watch, ...]:
