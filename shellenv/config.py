@@ -85,16 +85,16 @@ class ConfigError(ShellenvError):
 def read_bytes(file: str) -> bytes | None:
     """A configuration file's content; None if there is no such file.
 
-    Raises ConfigError if it is not a regular file or cannot be read. What is too large is not read
-    to its end, for `read_layer` to refuse.
+    Raises ConfigError if it is not a regular file, cannot be read or is too large.
     """
     try:
         content = files.read_regular(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        hint = "check its permissions" if isinstance(error, PermissionError) else "move it away"
+        hint = "check its permissions, then run `shellenv reload`" if isinstance(error, PermissionError) else "move it away"
         raise ConfigError(Origin(file, 0), f"cannot be read: {error.strerror}", hint) from error
+    _check_size(file, content)
     return content
 
 
@@ -204,12 +204,7 @@ def decode(file: str, content: bytes) -> str:
 
     Raises ConfigError if it is larger than `files.MAX_BYTES`, not UTF-8, or contains a NUL byte.
     """
-    if len(content) > files.MAX_BYTES:
-        raise ConfigError(
-            Origin(file, 0),
-            f"is larger than {files.MAX_BYTES >> 20} MiB",
-            "is this a configuration file?",
-        )
+    _check_size(file, content)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -223,6 +218,15 @@ def decode(file: str, content: bytes) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise ConfigError(Origin(file, line), "contains a NUL byte", "remove it")
     return text
+
+
+def _check_size(file: str, content: bytes) -> None:
+    if len(content) > files.MAX_BYTES:
+        raise ConfigError(
+            Origin(file, 0),
+            f"is larger than {files.MAX_BYTES >> 20} MiB",
+            "is this a configuration file?",
+        )
 
 
 class _Lines:
