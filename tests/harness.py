@@ -272,6 +272,12 @@ class Shell:
         equals = " " if self.name == "fish" else "="
         return f"alias {name}{equals}{self.quote(value)}"
 
+    def count_aliases(self, *names: str) -> str:
+        """Code that prints how many of these are aliases."""
+        if self.name == "fish":  # whose `alias` loads all functions that there are
+            return f"functions {' '.join(names)} | grep -c '^function'"
+        return f"alias | grep -c -E '{'|'.join(names)}'"
+
     def function(self, name: str, body: str) -> str:
         """Code, in one line, that defines a function."""
         if self.name == "fish":

@@ -44,10 +44,7 @@ builtin echo '@@options'; builtin set -o
 builtin echo '@@functions'; builtin typeset -f
 } >|"$1" 2>&1
 """,
-    "fish": r"""for __test_name in (functions --all --names) # which loads what can be loaded
-    functions --details $__test_name
-end >/dev/null 2>&1
-begin
+    "fish": r"""begin
 echo '@@variables'
 set --global --long | string replace -r '^' 'global '
 set --universal --long | string replace -r '^' 'universal '
@@ -137,6 +134,6 @@ def _read(shell: Shell, name: str) -> dict[str, str]:
                     item = ""
             if item:
                 found[item] = found.get(item, "") + line + "\n"
-        elif "shellenv" not in line and "__fish" not in line and line.strip():
+        elif "shellenv" not in line and "fish_" not in line and line.strip():
             found[f"{section}: {line}"] = "yes"
     return found

@@ -44,7 +44,7 @@ def test_a_project_is_there_after_cd_and_gone_without_a_trace_after_leaving(
                 shell.show(*VARIABLES, "VIRTUAL_ENV", "UNTOUCHED"),
                 "env | grep ^PATH=",
                 "env | grep ^SHADOWS_ | sort",
-                "alias | grep -c -E 'greet|shadowed'",
+                shell.count_aliases("greet", "shadowed"),
                 shell.cd(home.path),
                 snapshot(shell, "after"),
             ]
@@ -246,7 +246,7 @@ def test_what_people_add_to_an_activate_script_works_and_is_undone(
                 snapshot(shell, "before"),
                 shell.cd(root),
                 shell.show("ADDED", "ADDED_SHADOW"),
-                "alias | grep -c added",
+                shell.count_aliases("added"),
                 shell.cd("/"),
                 snapshot(shell, "after"),
             ]
