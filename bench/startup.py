@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 from bench.shells import spawn
@@ -31,7 +30,8 @@ class Breakdown(NamedTuple):
 
 
 def breakdown(tool: Tool, made: World, runs: int) -> Breakdown:
-    """Time the program whole and in parts, in turns; medians of `runs`."""
+    """Time the program whole and in parts, in turns; the fastest of `runs`, since differences
+    of medians are mostly noise."""
     python, program = core()
     env = {**made.environment(tool), "PWD": str(made.project.inside)}
     launcher = str(made.local / "shellenv")
@@ -56,9 +56,9 @@ def breakdown(tool: Tool, made: World, runs: int) -> Breakdown:
         ):
             own[module].append(alone)
             below[module].append(together)
-    spent = {name: median(values) for name, values in times.items()}
+    spent = {name: min(values) for name, values in times.items()}
     cd = spent["sh"]  # each of the others went through an sh, too
-    imported = {module: median(values) for module, values in own.items()}
+    imported = {module: min(values) for module, values in own.items()}
     start = _modules_at_start(python)
     groups: dict[str, float] = defaultdict(float)
     for module, milliseconds in imported.items():
@@ -75,7 +75,7 @@ def breakdown(tool: Tool, made: World, runs: int) -> Breakdown:
     rest = whole - sum(part.milliseconds for part in parts)
     parts.append(Part("reading, planning, rendering and keeping the snippet; ending", rest))
     slowest = sorted(
-        (Part(module, median(values)) for module, values in below.items() if module not in start),
+        (Part(module, min(values)) for module, values in below.items() if module not in start),
         key=lambda part: -part.milliseconds,
     )
     return Breakdown(whole, tuple(parts), tuple(slowest[:15]))
