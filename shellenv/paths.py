@@ -86,7 +86,7 @@ def private_dir(path: str, uid: int | None = None) -> None:
     """
     owner = os.geteuid() if uid is None else uid
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        make_private(path)
         status = os.stat(path)
         if status.st_uid != owner:
             raise ShellenvError(
@@ -99,6 +99,16 @@ def private_dir(path: str, uid: int | None = None) -> None:
         raise ShellenvError(
             f"cannot use {path}: {error.strerror}", "check its permissions and the free space"
         ) from error
+
+
+def make_private(path: str) -> None:
+    """Make the directory `path`, with its parents, such that only its user can enter those that
+    were missing. Raises OSError."""
+    mask = os.umask(0o077)  # a mode given to makedirs would not count for the parents
+    try:
+        os.makedirs(path, exist_ok=True)
+    finally:
+        os.umask(mask)
 
 
 def _base(ctx: Context, variable: str, default: str) -> str | None:
