@@ -72,7 +72,7 @@ def write(ctx: Context, path: str, text: str) -> str:
     try:
         if cache is not None:
             paths.private_dir(cache, ctx.uid)
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            paths.make_private(os.path.dirname(path))
             files.write_private(path, text.encode("utf-8", "surrogateescape"))
     except (OSError, ShellenvError) as error:
         return _reason(error, path)
@@ -121,7 +121,7 @@ def _clear(path: str) -> None:
 
 
 def _stamps(directory: str, times: Iterable[int | None]) -> None:
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    paths.make_private(directory)
     for index, time in enumerate(times):
         _stamp(f"{directory}/{index}", time or 0)
 
