@@ -114,19 +114,11 @@ __shellenv_inspect() {
 __shellenv_prepend() {
   emulate -L zsh
   local front=${(j.:.)@}:
-  __shellenv_path_is_free || return 0
+  [[ ${(t)PATH} != *readonly* ]] || { __shellenv_notice "PATH is readonly in this shell and stays as it is"; return 0 }
   __shellenv_new_path=$front$PATH
   PATH=$front$PATH
-  __shellenv_new_path=$PATH # which `typeset -U path` may have changed
   # A virtual environment's deactivate puts this one back: it must not lose our entries.
   [[ -z ${_OLD_VIRTUAL_PATH-} ]] || _OLD_VIRTUAL_PATH=$front$_OLD_VIRTUAL_PATH
-}
-
-# May PATH be changed?
-__shellenv_path_is_free() {
-  [[ ${(t)PATH} == *readonly* ]] || return 0
-  __shellenv_notice 'PATH is readonly in this shell and stays as it is'
-  return 1
 }
 
 # Define aliases: NAME=VALUE …
@@ -150,14 +142,25 @@ __shellenv_alias_state() {
 # One that the user has activated by hand wins, and so does the user's `deactivate`.
 __shellenv_activate() {
   [[ -z "${VIRTUAL_ENV-}$__shellenv_declined" ]] || return 0
+  if [[ "${(t)PATH}" == *readonly* ]]; then
+    __shellenv_notice 'PATH is readonly in this shell and stays as it is'
+    return 0
+  fi
   local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
-  __shellenv_expect "$@" || return 0
+  # What the script will change, in case it is interrupted. Nothing is in the log before this, and the
+  # end corrects the new values of these two.
+  typeset -g __shellenv_ours="$1" __shellenv_new_path="$1/bin:$PATH"
+  typeset -ga __shellenv_log=(
+    "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}${VIRTUAL_ENV+=}${VIRTUAL_ENV--}${__shellenv_nul}=$1"
+    "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}${__shellenv_nul}-"
+  )
+  [[ "$#${PYTHONHOME+x}" == 1 ]] || __shellenv_expect "$@"
   if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
     __shellenv_unwarned builtin source "$1/bin/activate"
   else
     builtin source "$1/bin/activate" || :
   fi
-  __shellenv_settle
+  [[ "$#" == 1 ]] || __shellenv_settle
 }
 
 # Run COMMAND without warnings that it sets global variables in a function: that is our doing.
@@ -174,19 +177,11 @@ __shellenv_unwarned() {
   "$@" || :
 }
 
-# Note what the activate script of VENV will change, in case it is interrupted; false if it is not to
-# run. WORD…: as above.
+# Note what else the activate script of VENV will change. WORD…: as above.
 __shellenv_expect() {
   emulate -L zsh
   local word
-  __shellenv_path_is_free || return
-  __shellenv_ours=$1
-  __shellenv_new_path=$1/bin:$PATH
-  __shellenv_expected=(
-    e VIRTUAL_ENV "${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
-    e VIRTUAL_ENV_PROMPT "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
-  )
-  [[ -z ${PYTHONHOME+x} ]] || __shellenv_expected+=(e PYTHONHOME "=$PYTHONHOME")
+  [[ -z ${PYTHONHOME+x} ]] || __shellenv_record e PYTHONHOME "=$PYTHONHOME" -
   for word in "${(@)argv[2,-1]}"; do
     case $word in
       v:*) ! __shellenv_inspect ${word#v:} || __shellenv_expected+=(e ${word#v:} "$__shellenv_state") ;;
@@ -197,12 +192,10 @@ __shellenv_expect() {
   done
 }
 
-# After an activate script has run: what has become of the things expected, and what else is new?
+# What has become of the things that an activate script is known to touch, and what else is new?
 __shellenv_settle() {
   emulate -L zsh
   local __shellenv_kind __shellenv_name __shellenv_old
-  __shellenv_ours=${VIRTUAL_ENV-}
-  __shellenv_new_path=$PATH
   if (( $#__shellenv_known )); then
     local -a reply
     __shellenv_know
@@ -217,7 +210,7 @@ __shellenv_settle() {
       a) __shellenv_alias_state $__shellenv_name ;;
       f) __shellenv_state='=' ;;
     esac
-    __shellenv_log+=("$__shellenv_kind$__shellenv_nul$__shellenv_name$__shellenv_nul$__shellenv_old$__shellenv_nul$__shellenv_state")
+    __shellenv_record $__shellenv_kind $__shellenv_name "$__shellenv_old" "$__shellenv_state"
   done
   __shellenv_expected=() __shellenv_known=()
 }
@@ -234,7 +227,7 @@ __shellenv_mark() {
   emulate -L zsh
   [[ -n ${PS1-} && ${(t)PS1} != *readonly* && -z ${SHELLENV_DISABLE_PROMPT-}${DOCKERUTILS_DISABLE_PROMPT-} &&
     -z ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]] || return 0
-  __shellenv_record m PS1 - "=$1"
+  __shellenv_log+=("m${__shellenv_nul}PS1$__shellenv_nul-$__shellenv_nul=$1")
   PS1=$1$PS1
 }
 
@@ -264,17 +257,62 @@ __shellenv_notice() {
 # Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
 # of this one, has done is undone first.
 __shellenv_begin() {
-  local __shellenv_path=''
+  typeset -g __shellenv_busy=yes
   if [[ -n "$__shellenv_root" ]]; then
-    __shellenv_depart "$@"
+    local __shellenv_path=''
+    __shellenv_depart "$3"
     eval "$__shellenv_code" || :
+    # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
+    # kept from it, because it would put an old one back and lose the user's edits.
+    if [[ -n "$__shellenv_ours" ]]; then
+      __shellenv_path="$PATH"
+      __shellenv_unwarned deactivate
+    fi
+    __shellenv_restore "$2"
   fi
-  __shellenv_arrive "$@"
+  typeset -g __shellenv_entering="$1" __shellenv_root="$2" __shellenv_code='' __shellenv_old_path="$PATH" __shellenv_new_path="$PATH"
 }
 
-# All changes are made: this is the state of the shell from now on.
+# All changes are made: this is the state of the shell from now on. Export the log, so that a child
+# shell of any kind can undo what it inherits.
 __shellenv_end() {
-  __shellenv_publish
+  emulate -L zsh
+  local us=$'\x1f' text i
+  __shellenv_new_path=$PATH
+  if [[ $__shellenv_log[1] == e* ]]; then # we have activated an environment
+    __shellenv_ours=${VIRTUAL_ENV-}
+    __shellenv_log[1]="${__shellenv_log[1]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
+    __shellenv_log[2]="${__shellenv_log[2]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
+  fi
+  __shellenv_key=$__shellenv_entering
+  __shellenv_venv=${VIRTUAL_ENV-}
+  __shellenv_said=($__shellenv_saying)
+  __shellenv_saying=()
+  __shellenv_carry=()
+  __shellenv_busy=
+  unset __SHELLENV_UNDO
+  [[ -z ${__SHELLENV_UNDO_1+x} ]] || unset -m '__SHELLENV_UNDO_*'
+  [[ -n $__shellenv_root ]] || return 0
+
+  # Words with a unit separator (0x1f) behind each; in words that contain one, or %, it is percent-encoded.
+  local -a words=("$__shellenv_key" "$__shellenv_root")
+  [[ $__shellenv_new_path == $__shellenv_old_path ]] || words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
+  text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
+  [[ $text != *%* && $text != *$us* ]] || text=${${text//\%/%25}//$us/%1F}
+  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us"
+  # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
+  if (( $#text <= 30000 )); then
+    typeset -gx __SHELLENV_UNDO=$text
+  else
+    typeset -gx __SHELLENV_UNDO=$text[1,30000]
+    for (( i = 1; $#text > i * 30000; i++ )); do
+      typeset -gx __SHELLENV_UNDO_$i=$text[i*30000+1,(i+1)*30000]
+    done
+  fi
+}
+
+# Run the enter code of hooks.
+__shellenv_enter() {
   eval "$__shellenv_code" || :
 }
 
@@ -286,64 +324,46 @@ __shellenv_leave() {
 
 # --- undoing -------------------------------------------------------------------------------------
 
-# Before what is in force is undone, because KEY ROOT HOOK-IDS follow: what code of the user's is to
-# run first, into __shellenv_code?
+# Before what is in force is undone: what code of the user's is to run? The leave code of all entered
+# hooks but KEEP (ids, one a line), into __shellenv_code, and deactivate, if __shellenv_ours is not
+# empty afterwards.
 __shellenv_depart() {
   emulate -L zsh
-  local __shellenv_record
-  __shellenv_busy=yes
+  local __shellenv_record __shellenv_keep=$1
   __shellenv_key= # until the end is reached, this has not happened
   __shellenv_code=
-  __shellenv_follow
-  (( ! $#__shellenv_expected )) || __shellenv_settle # interrupted
+  [[ ${VIRTUAL_ENV-} == $__shellenv_venv ]] || __shellenv_follow
+  (( ! $#__shellenv_expected )) || __shellenv_settle # it was interrupted
 
-  # Hooks that do not stay entered
   if (( $#__shellenv_entered )); then
     for __shellenv_record in ${(Oa)${(M)__shellenv_log:#h$__shellenv_nul*}}; do
-      set -- "$1" "$2" "$3" "${(@0)__shellenv_record}"
-      [[ -n ${(M)__shellenv_entered:#$5} && -z ${(M)${(f)3}:#$5} ]] || continue
-      __shellenv_entered=(${__shellenv_entered:#$5})
-      (( ZSH_SUBSHELL )) || __shellenv_queue "${7#=}"
+      set -- "${(@0)__shellenv_record}" # h ID - =CODE
+      [[ -n ${(M)__shellenv_entered:#$2} && -z ${(M)${(f)__shellenv_keep}:#$2} ]] || continue
+      __shellenv_entered=(${__shellenv_entered:#$2})
+      (( ZSH_SUBSHELL )) || __shellenv_queue "${4#=}"
     done
   fi
 
-  # Our virtual environment's own deactivate, for what people have added to it. PATH is kept from it,
-  # because it would put an old one back and lose the user's edits.
-  if [[ -n ${_OLD_VIRTUAL_PATH-} && -n $__shellenv_ours && ${VIRTUAL_ENV-} == $__shellenv_ours ]]; then
-    for __shellenv_record in ${(M)__shellenv_log:#e$__shellenv_nul*}; do
-      set -- "${(@0)__shellenv_record}"
-      # still ours, so it goes back whatever deactivate makes of it
-      [[ $3 == - || "${(P)2+=}${(P)2--}" != $4 ]] ||
-        __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#e}
-    done
-    __shellenv_code+='__shellenv_path="$PATH"; __shellenv_unwarned "deactivate"'
+  # Every generated activate script keeps the old PATH there as long as there is something to undo.
+  if [[ -z ${_OLD_VIRTUAL_PATH-} || ${VIRTUAL_ENV-} != $__shellenv_ours ]]; then
+    __shellenv_ours=
+    return 0
   fi
+  for __shellenv_record in ${(M)__shellenv_log:#e$__shellenv_nul*}; do
+    set -- "${(@0)__shellenv_record}" # e NAME OLD NEW
+    # Still ours, so it goes back whatever deactivate makes of it.
+    [[ $3 == - || "${(P)2+=}${(P)2--}" != $4 ]] ||
+      __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#e}
+  done
 }
 
-# Undo what is in force, and be ready for the changes of KEY ROOT HOOK-IDS.
-__shellenv_arrive() {
-  emulate -L zsh -o no_aliases
-  __shellenv_busy=yes
-  [[ -z $__shellenv_path ]] || PATH=$__shellenv_path
-  if [[ $2 != $__shellenv_root ]]; then
-    [[ -z $__shellenv_root ]] || __shellenv_restore
-    __shellenv_declined=
-    __shellenv_carry=()
-  elif [[ -n $2 ]]; then # what was carried before, but not reached the end, still counts
-    __shellenv_restore
-  fi
-  __shellenv_entering=$1
-  __shellenv_root=$2
-  __shellenv_ours=
-  __shellenv_code=
-  __shellenv_log=()
-  __shellenv_saying=()
-  __shellenv_old_path=$PATH
-  __shellenv_new_path=$PATH
-}
-
-# Put back what the log says, newest first; what was changed by hand since stays as it is.
+# Put back what the log says, newest first; what was changed by hand since stays as it is. ROOT: of the
+# project that follows.
 __shellenv_restore() {
+  emulate -L zsh -o no_aliases
+  local __shellenv_root_after=$1 __shellenv_record
+  [[ -z $__shellenv_path ]] || PATH=$__shellenv_path
+
   # The common case at once: all variables that had been unset still have our values.
   local -a __shellenv_plain=(${(M)__shellenv_log:#v$__shellenv_nul*$__shellenv_nul-$__shellenv_nul=*})
   local -a __shellenv_names=(${${__shellenv_plain#??}%%$__shellenv_nul*})
@@ -353,7 +373,6 @@ __shellenv_restore() {
     __shellenv_log=(${__shellenv_log:|__shellenv_plain})
   fi
 
-  local __shellenv_record
   for __shellenv_record in ${(Oa)__shellenv_log}; do
     set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
     case $1 in
@@ -361,7 +380,12 @@ __shellenv_restore() {
         if [[ ${(tP)2} == *readonly* ]]; then
           : # became so since
         elif [[ $1 == o || "${(P)2+=}${(P)2--}" == $4 ]]; then
-          __shellenv_put $2 "$3"
+          case $3 in
+            -) unset $2 ;;
+            '='*) typeset -gx -- $2$3 ;;
+            \~*) typeset -g +x -- $2=${3#?} ;;
+            *) unset $2; eval ${3/#!typeset /typeset -g } ;;
+          esac
         elif [[ $1 == v ]]; then
           __shellenv_carry[$2$4]=$3
         fi
@@ -383,26 +407,24 @@ __shellenv_restore() {
     esac
   done
 
-  [[ $__shellenv_old_path != $__shellenv_new_path ]] || return 0
-  if [[ ${(t)PATH} == *readonly* ]]; then
-    : # became so since
-  elif [[ $PATH == $__shellenv_new_path ]]; then
-    PATH=$__shellenv_old_path
-  else
-    __shellenv_unpath PATH
+  if [[ $__shellenv_old_path != $__shellenv_new_path ]]; then
+    if [[ ${(t)PATH} == *readonly* ]]; then
+      : # became so since
+    elif [[ $PATH == $__shellenv_new_path ]]; then
+      PATH=$__shellenv_old_path
+    else
+      __shellenv_unpath PATH
+    fi
+    # and what an environment that the user has activated inside will put back
+    [[ -z ${_OLD_VIRTUAL_PATH-} ]] || __shellenv_unpath _OLD_VIRTUAL_PATH
   fi
-  # and what an environment that the user has activated inside will put back
-  [[ -z ${_OLD_VIRTUAL_PATH-} ]] || __shellenv_unpath _OLD_VIRTUAL_PATH
-}
 
-# Bring the variable NAME back to STATE.
-__shellenv_put() {
-  case $2 in
-    -) unset $1 ;;
-    '='*) typeset -gx -- $1$2 ;;
-    \~*) typeset -g +x -- $1=${2#?} ;;
-    *) unset $1; eval ${2/#!typeset /typeset -g } ;;
-  esac
+  __shellenv_log=()
+  __shellenv_ours=
+  if [[ $__shellenv_root != $__shellenv_root_after ]]; then
+    __shellenv_declined=
+    __shellenv_carry=()
+  fi
 }
 
 # The variable NAME holds a PATH that was $__shellenv_old_path and became $__shellenv_new_path, which
@@ -425,35 +447,6 @@ __shellenv_unpath() {
   fi
   current=${current#:}
   typeset -g $1=${current%:}
-}
-
-# --- the undo log for other shells -----------------------------------------------------------------
-
-# The end of changes. Export the log, so that a child shell of any kind can undo what it inherits: its
-# words, with a unit separator (0x1f) behind each. In words that contain one, and %, they are
-# percent-encoded.
-__shellenv_publish() {
-  emulate -L zsh
-  local us=$'\x1f' text i
-  local -a words
-  __shellenv_key=$__shellenv_entering
-  __shellenv_venv=${VIRTUAL_ENV-}
-  __shellenv_said=($__shellenv_saying)
-  __shellenv_carry=()
-  __shellenv_busy=
-  unset -m '__SHELLENV_UNDO*'
-  [[ -n $__shellenv_root ]] || return 0
-
-  words=("$__shellenv_key" "$__shellenv_root")
-  [[ $__shellenv_new_path == $__shellenv_old_path ]] || words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
-  text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
-  [[ $text != *[%$us]* ]] || text=${${text//\%/%25}//$us/%1F}
-  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us"
-  # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
-  typeset -gx __SHELLENV_UNDO=$text[1,30000]
-  for (( i = 1; $#text > i * 30000; i++ )); do
-    typeset -gx __SHELLENV_UNDO_$i=$text[i*30000+1,(i+1)*30000]
-  done
 }
 
 # Take over the log that the environment brings: what it says was done is done in this shell, too.
@@ -529,10 +522,9 @@ __shellenv_update() {
   eval "$__shellenv_next" || :
 }
 
-# If $VIRTUAL_ENV is not what we left, the user has activated or deactivated something by hand.
+# $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 __shellenv_follow() {
   emulate -L zsh
-  [[ ${VIRTUAL_ENV-} != $__shellenv_venv ]] || return 0
   if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours && $__shellenv_venv == $__shellenv_ours ]]; then
     __shellenv_declined=$__shellenv_root
   fi

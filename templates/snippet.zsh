@@ -58,5 +58,8 @@ __shellenv_apply() {
   __shellenv_notice {{ notice }}
 {% endfor %}
   __shellenv_end
+{% if plan.hooks %}
+  __shellenv_enter
+{% endif %}
 }
 __shellenv_loaded={{ plan.key }}
