@@ -30,6 +30,18 @@ TOOLS = ("shellenv", "direnv", "mise", BARE)
 REASONS = "The first cd in, with an empty cache: reasons per millisecond"
 WANTED = "What is wanted"
 QUIET = ("idle prompt outside", "idle prompt inside", "cd in", "cd out")
+WHY_IDLE = (
+    "what is looked for in the directory and above it, and what is watched, makes a dozen file "
+    "tests, each a system call; a command of fish's costs 3 µs, twice bash's"
+)
+WHY_CD = (
+    "each change is written down with what was there before, and published for child shells, so "
+    "that leaving is exact; the walk and the guard run twice, at the cd and at the prompt"
+)
+WHY_BY_HAND = (
+    "it also finds the project, checks the snippet, keeps what was there before, sets three "
+    "aliases and the prompt marker, and publishes the undo log"
+)
 
 
 class Target(NamedTuple):
@@ -105,8 +117,7 @@ def targets(results: Results) -> Iterator[Target]:
                 shell,
                 at["shellenv", action] / better,
                 1 / 40,
-                "what is looked for in the directory and above it, and what is watched, is a dozen file "
-                "tests; each is a system call, and a command of fish's costs 3 µs, twice bash's",
+                WHY_IDLE,
             )
         for action in ("cd in", "cd out"):
             yield _at_most(
@@ -114,9 +125,7 @@ def targets(results: Results) -> Iterator[Target]:
                 shell,
                 at["shellenv", action] / at["mise", action],
                 1 / 25,
-                "each change is written down with what was there before, and published for child "
-                "shells: leaving exactly needs that, and the walk and the guard run twice, at the cd "
-                "and at the prompt",
+                WHY_CD,
             )
         for action, what in (("cd in alone", "cd in, the command"), ("cd in", "… and its prompt")):
             yield _at_most(
@@ -124,8 +133,7 @@ def targets(results: Results) -> Iterator[Target]:
                 shell,
                 at["shellenv", action] / at[BARE, action],
                 3,
-                "it also looks for the project, checks the snippet, keeps what was there before, "
-                "sets three aliases and the prompt marker, and publishes the undo log",
+                WHY_BY_HAND,
             )
         yield _at_most(
             "start-up with the hook: at most direnv's",
@@ -288,7 +296,7 @@ direnv and mise, counted by strace; threads are no forks.
 HEADER = HEADER.replace("{variables}", "ten").replace("{aliases}", "three")
 
 NOTES = {
-    REASONS: "The fastest of all runs, since these are differences. The templates are compiled when "
+    REASONS: "The fastest of all runs, since these are differences. Templates are compiled when "
     "the package is built (`hatch_build.py`): importing Jinja and compiling one here would take "
     "another 30 to 40 ms.\n\n",
     "Its slowest imports": "By `python -X importtime`, which makes everything a little slower.\n\n",
