@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ class Results(NamedTuple):
     crowd: Mapping[tuple[str, str], float]  # seconds, by shell and tool
     crowd_size: int
     skipped: tuple[str, ...]
+    load: float  # what else the machine was doing: its load average when this began
 
 
 class Pair(NamedTuple):
@@ -72,6 +74,7 @@ def measure(tools: tuple[Tool, ...], effort: Effort, say: Callable[[str], None])
     """Everything, in throw-away homes. The tools take turns, run by run: when the machine grows
     faster or slower meanwhile, that happens to all of them.
     """
+    load = os.getloadavg()[0]
     pairs, skipped = [], []
     for shell in SHELLS:
         for tool in tools:
@@ -135,6 +138,7 @@ def measure(tools: tuple[Tool, ...], effort: Effort, say: Callable[[str], None])
         crowd,
         effort.crowd,
         tuple(skipped),
+        load,
     )
 
 

@@ -190,6 +190,7 @@ def markdown(results: Results, parts: Breakdown, tools: tuple[Tool, ...], quick:
         date=time.strftime("%Y-%m-%d"),
         versions=", ".join([*versions, f"Python {platform.python_version()}"]),
         machine=machine(),
+        load=f"{results.load:.1f} other processes at work on it, on average",
     )
     for title, rows in _tables(results, parts):
         text += f"\n## {title}\n\n{NOTES.get(title, '')}"
@@ -284,7 +285,7 @@ HEADER = """\
 Written by `make bench`, which installs what it compares, makes a throw-away home with one tree for
 all, and lets the tools take turns, shell by shell. Times are medians.
 
-{quick}{date}; {versions}. Machine: {machine}.
+{quick}{date}; {versions}. Machine: {machine}; {load}.
 
 The project has a virtual environment, {variables} variables and {aliases} aliases. direnv has no
 aliases: it gets `source …/activate` and the exports. "By hand" is the same two things typed, and
