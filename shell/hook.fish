@@ -865,7 +865,12 @@ end
 # Source FILE, a snippet or the settings, if it is whole enough to begin with the right line and is
 # the user's own; its last line says for which directory it is.
 function __shellenv_source --argument-names file
-    test -O $file -a -r $file
+    test -O $file -a -f $file -a -r $file
+    or return
+    # Is it whole? What fish cannot parse it says aloud, wherever stderr goes.
+    set -l text
+    read -z text <$file
+    string match -q '*'\n'set -g __shellenv_*'\n -- $text
     or return
     set -l line
     read line <$file
