@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -430,8 +431,8 @@ def damages(original: bytes) -> dict[str, Callable[[Path], None]]:
         "noise": content(bytes(range(256)) * 8),
         "half NUL bytes": content(original[:half] + b"\0" * half),
         "half noise": content(original[:half] + bytes(range(256)) * 8),
-        "another version": content(original.replace(b"snippet 1", b"snippet 2")),
-        "one line only": content(b"# shellenv snippet 1\n"),
+        "another version": content(re.sub(rb"snippet \d+", b"snippet 0", original)),
+        "one line only": content(original[: original.index(b"\n") + 1]),
         "a directory": lambda path: path.mkdir(),
         "a pipe": fifo,
         "a socket": listening,
