@@ -18,7 +18,8 @@ if \shopt -q expand_aliases; then
   \shopt -u expand_aliases
 fi
 
-if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state survives a second eval
+__shellenv_version=2 # of what snippets call: shellenv/shells.py has it, too
+if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the state survives a second eval
   __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
   __shellenv_key=                           # the directory whose snippet is applied
@@ -43,8 +44,10 @@ if [[ -z ${__shellenv_shell-} ]]; then # the first time in this shell; the state
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
   __shellenv_log=()
-  __shellenv_block_names='' # what __shellenv_block has set, which is no part of the log
-  __shellenv_block_records=''
+  __shellenv_short=    # the short way was taken; then these are in place of most of the log:
+  __shellenv_records=  # what it has set, as it is published
+  __shellenv_path_old= # PATH before it
+  __shellenv_path_new= # and after
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
 fi
@@ -89,46 +92,6 @@ __shellenv_set() {
     fi
     shift 2
   done
-}
-
-# Export variables none of which is set yet, all at once: NAMES CHECK NOW RECORDS NAME=VALUE …
-# This is __shellenv_set for the common case. CHECK expands to nothing if all NAMES are unset and have
-# no attributes. RECORDS are what __shellenv_set would leave in the log, as they are published; NOW
-# expands to the same as long as the variables keep their values: leaving needs one comparison.
-__shellenv_block() {
-  __shellenv_state=any
-  if [[ -n $__shellenv_attributes && -z ${__shellenv_carry+x} ]]; then
-    local -
-    set +u
-    eval "__shellenv_state=$2"
-  fi
-  if [[ -n $__shellenv_state ]]; then
-    shift 4
-    while [[ $# -gt 0 ]]; do
-      __shellenv_set "${1%%=*}" "${1#*=}"
-      shift
-    done
-    return 0
-  fi
-  __shellenv_block_names=$1
-  __shellenv_block_now=$3
-  __shellenv_block_records=$4
-  shift 4
-  # shellcheck disable=SC2163 # NAME=VALUE …
-  export "$@"
-}
-
-# Undo the block: all at once if nothing has changed since, else record by record.
-__shellenv_unblock() {
-  eval "__shellenv_state=\"$__shellenv_block_now\""
-  if [ "$__shellenv_state" = "$__shellenv_block_records" ]; then
-    eval "\unset -v $__shellenv_block_names" # what is evaluated is subject to the user's aliases
-  else
-    __shellenv_split "$__shellenv_block_records"
-    __shellenv_log+=("${__shellenv_words[@]}")
-  fi
-  __shellenv_block_names=''
-  __shellenv_block_records=''
 }
 
 # The state of the variable NAME, into __shellenv_state; false if it is readonly.
@@ -374,14 +337,58 @@ __shellenv_end() {
   if [[ -n $__shellenv_enter_code ]]; then eval "$__shellenv_enter_code" >&2; fi
 }
 
+# --- the short way -------------------------------------------------------------------------------
+#
+# Mostly, nothing is in the way of what a project sets, and nothing of that has changed when it is
+# left. Then the snippet makes its changes in a row, with one test before, and takes them back in a
+# row, with one test before: __shellenv_shortcut, which it defines. No primitive runs and no log is
+# kept, because what was done follows from the snippet: __shellenv_long says it in records.
+
+# Source the activate script of VENV, a standard one.
+__shellenv_source_activate() {
+  local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
+  # shellcheck source=/dev/null
+  . "$1/bin/activate"
+}
+
+# Go back the short way; false, and nothing is done, if anything has changed.
+__shellenv_back() {
+  if [ "$PATH" != "$__shellenv_path_new" ] || [ "${VIRTUAL_ENV-}" != "$__shellenv_ours" ]; then return 1; fi
+  # Every generated activate script keeps the old PATH there as long as there is something to undo.
+  if [[ -n $__shellenv_ours && -z ${_OLD_VIRTUAL_PATH-} ]]; then return 1; fi
+  if [[ -n $__shellenv_ours ]] && ! declare -F deactivate >/dev/null; then return 1; fi
+  __shellenv_shortcut 2>/dev/null || return
+  if [[ -n $__shellenv_ours ]]; then deactivate; fi
+  PATH=$__shellenv_path_old
+  __shellenv_ours=''
+  __shellenv_short=''
+}
+
+# From the short way to the long one: the log that the primitives would have left.
+__shellenv_long() {
+  __shellenv_split "$__shellenv_records"
+  if [[ -n $__shellenv_ours ]]; then
+    __shellenv_words=(
+      e VIRTUAL_ENV - "=$__shellenv_ours"
+      e VIRTUAL_ENV_PROMPT - "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
+      ${__shellenv_words[@]+"${__shellenv_words[@]}"}
+    )
+  fi
+  __shellenv_log=(
+    p PATH "=$__shellenv_path_old" "=$__shellenv_path_new"
+    ${__shellenv_words[@]+"${__shellenv_words[@]}"} ${__shellenv_log[@]+"${__shellenv_log[@]}"}
+  )
+  __shellenv_short=''
+}
+
 # --- undoing -------------------------------------------------------------------------------------
 
 # Undo all changes, newest first; what was changed by hand since stays as it is. KEEP: the ids of hooks
 # that stay entered, between newlines. AGAIN: the same project follows, so carry hand-made changes over.
 __shellenv_undo() {
   if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1"; fi
+  if [[ -n $__shellenv_short ]] && ! __shellenv_back; then __shellenv_long; fi
   if [[ -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
-  if [[ -n $__shellenv_block_names ]]; then __shellenv_unblock; fi
   __shellenv_restore "$2" 2>/dev/null # what became readonly meanwhile stays, and silently
 }
 
@@ -400,8 +407,7 @@ __shellenv_leave_hooks() {
 # Leave our virtual environment by its own `deactivate`, for what people have added to it; PATH is
 # kept from it, because it would put an old one back and lose the user's edits.
 __shellenv_deactivate() {
-  # Every generated activate script keeps the old PATH there as long as there is something to undo.
-  if [[ -n ${_OLD_VIRTUAL_PATH-} ]] && [ "${VIRTUAL_ENV-}" = "$__shellenv_ours" ]; then
+  if [ "${VIRTUAL_ENV:-$__shellenv_ours}" = "$__shellenv_ours" ] && declare -F deactivate >/dev/null; then
     if [[ -z $__shellenv_standard ]]; then __shellenv_claim; fi
     __shellenv_now=$PATH
     deactivate
@@ -477,9 +483,22 @@ __shellenv_put() {
       ;;
     *)
       unset -v "$1"
-      if [[ -n $__shellenv_attributes ]]; then eval "\declare -g ${2#!declare}"; else eval "${2#!declare -* }"; fi
+      __shellenv_redeclare "$2"
       ;;
   esac
+}
+
+# Evaluate !DECLARATION globally. (A quoted \declare would be safe from aliases, but takes no arrays.)
+__shellenv_redeclare() {
+  if shopt -q expand_aliases; then
+    shopt -u expand_aliases
+    __shellenv_redeclare "$1"
+    shopt -s expand_aliases
+  elif [[ -n $__shellenv_attributes ]]; then
+    eval "declare -g ${1#!declare}"
+  else
+    eval "${1#!declare -* }"
+  fi
 }
 
 # The variable NAME holds a PATH that was OLD and became NEW, which is OLD with entries in front;
@@ -534,17 +553,26 @@ __shellenv_publish() {
     return 0
   fi
   text=$__shellenv_key$__shellenv_root${__shellenv_log[*]}
+  if [[ -n $__shellenv_short ]]; then text=$text$__shellenv_path_new${VIRTUAL_ENV-}${VIRTUAL_ENV_PROMPT-}; fi
   if [[ $text != *"$__shellenv_us"* && $text != *%* ]]; then
     IFS=$__shellenv_us
     text="#${IFS}1$IFS$__shellenv_key$IFS$__shellenv_root$IFS${__shellenv_log[*]}${__shellenv_log[0]:+$IFS}"
+    if [[ -n $__shellenv_short ]]; then
+      text=${text}p${IFS}PATH$IFS=$__shellenv_path_old$IFS=$__shellenv_path_new$IFS
+      if [[ -n $__shellenv_ours ]]; then
+        text=${text}e${IFS}VIRTUAL_ENV$IFS-$IFS=$VIRTUAL_ENV${IFS}e${IFS}VIRTUAL_ENV_PROMPT$IFS-$IFS
+        text=$text${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}$IFS
+      fi
+      text=$text$__shellenv_records
+    fi
   else
+    if [[ -n $__shellenv_short ]]; then __shellenv_long; fi
     words=("$__shellenv_key" "$__shellenv_root" ${__shellenv_log[@]+"${__shellenv_log[@]}"})
     words=("${words[@]//%/%25}")
     words=("${words[@]//"$__shellenv_us"/%1F}")
     IFS=$__shellenv_us
     text="#${IFS}1$IFS${words[*]}$IFS"
   fi
-  text=$text$__shellenv_block_records
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
   if [[ ${#text} -lt 30000 ]]; then
     export __SHELLENV_UNDO="$text"
@@ -595,7 +623,8 @@ __shellenv_inherit() {
   for ((i = 4; i + 3 < ${#words[@]}; i += 4)); do
     name=${words[i + 1]}
     case ${words[i]}:$name in
-      [vepm]:[a-zA-Z_]*) ;;
+      [ve]:*[!a-zA-Z0-9_]* | [ve]:[0-9]* | [ve]:) continue ;; # no name, but code
+      [ve]:* | p:PATH | m:PS1) ;;
       *) continue ;; # aliases, functions and hooks are not inherited,
     esac
     if [[ ${words[i + 2]} != =* ]]; then words[i + 2]=-; fi # nor are variables that are not exported
@@ -613,6 +642,10 @@ __shellenv_inherit() {
 __shellenv_update() {
   if [[ -n $__shellenv_paused$__shellenv_busy || a == A ]]; then
     if [[ -z $__shellenv_paused$__shellenv_busy ]]; then __shellenv_exactly __shellenv_update; fi
+    return 0
+  fi
+  # At the very place whose snippet is applied, its guard says all, the settings included.
+  if [ "$__shellenv_key" = "${PWD-}" ] && [ "${VIRTUAL_ENV-}" = "$__shellenv_venv" ] && __shellenv_fresh; then
     return 0
   fi
   if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
@@ -695,7 +728,7 @@ __shellenv_source() {
   local __shellenv_line
   if [[ ! -O $1 || ! -f $1 || ! -r $1 ]]; then return 1; fi
   IFS= read -r __shellenv_line <"$1" || return 1
-  if [ "$__shellenv_line" != '# shellenv snippet 1' ]; then return 1; fi
+  if [ "$__shellenv_line" != '# shellenv snippet '"$__shellenv_version" ]; then return 1; fi
   # A file that ends within [[ ]] leaves bash's parser confused up to the next mistake: make one.
   # shellcheck source=/dev/null
   . "$1" 2>/dev/null || eval ')' 2>/dev/null || return 1
@@ -819,6 +852,7 @@ __shellenv_wrap() {
     eval "$theirs${definition#"$1"}"
   fi
   eval "$1() { $theirs \"\$@\" && __shellenv_moved; }"
+  export -nf "$1" # a child that inherits it would not have the rest
 }
 
 # Be called before each prompt. Behind what is there, so that nobody loses $? or PIPESTATUS; and

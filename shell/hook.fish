@@ -11,6 +11,7 @@
 # it leaves $status alone; `test` takes some values for operators, hence the x in front of them.
 # All names begin with __shellenv_. Builtins that a user's function may hide are called as such.
 
+set -g __shellenv_version 2 # of what snippets call: shellenv/shells.py has it, too
 if not set -q __shellenv_shell # the first time in this shell; the state survives a second time
     set -g __shellenv_shell fish
     set -q __shellenv_bin # the program; set by what loads this file
@@ -874,7 +875,7 @@ function __shellenv_source --argument-names file
     or return
     set -l line
     read line <$file
-    test "x$line" = 'x# shellenv snippet 1'
+    test "x$line" = "x# shellenv snippet $__shellenv_version"
     and builtin source $file 2>/dev/null
 end
 

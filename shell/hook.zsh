@@ -21,6 +21,8 @@ __shellenv_aliases= __shellenv_sh_glob=
 [[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
+__shellenv_version=2 # of what snippets call: shellenv/shells.py has it, too
+
 # What this shell remembers; it survives a second eval of this file.
 __shellenv_initialize() {
   emulate -L zsh
@@ -31,6 +33,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_key=       # the directory whose snippet is applied
   typeset -g __shellenv_root=      # the root of its project
   typeset -g __shellenv_loaded=    # the directory whose snippet is in memory
+  typeset -g __shellenv_found=     # the directory that the last look around found
   typeset -g __shellenv_tried=     # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=      # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=      # the virtual environment that we have activated
@@ -485,7 +488,8 @@ __shellenv_inherit() {
 __shellenv_update() {
   # In a completion, `cd` is only looking around.
   [[ -z "$__shellenv_paused$__shellenv_busy${compstate+x}" ]] || return 0
-  local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_found='' __shellenv_name='' \
+  typeset -g __shellenv_found=''
+  local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' \
     __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}"
   [[ "$__shellenv_home" != /* ]] || __shellenv_venvs="$__shellenv_home/.venv"
   while [[ "$__shellenv_home" == */ ]]; do __shellenv_home="${__shellenv_home%/}"; done
@@ -499,7 +503,7 @@ __shellenv_update() {
     if [[ -e "$__shellenv_venvs/$__shellenv_name" || -e "$__shellenv_directory/.venv" ||
       -e "$__shellenv_directory/dockerutils.cfg" || -e "$__shellenv_directory/docker/dockerutils.cfg" ||
       -e "$__shellenv_config/projects/$__shellenv_name.cfg" ]]; then
-      __shellenv_found="$__shellenv_directory"
+      typeset -g __shellenv_found="$__shellenv_directory"
       break
     fi
     __shellenv_directory="${__shellenv_directory%/*}"
@@ -559,7 +563,7 @@ __shellenv_load() {
 # line says for which directory it is, so that it is known to be whole.
 __shellenv_run_file() {
   local code
-  [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) && [[ $code == '# shellenv snippet 1'$'\n'* ]] && eval $code 2>/dev/null
+  [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) && [[ $code == "# shellenv snippet $__shellenv_version"$'\n'* ]] && eval $code 2>/dev/null
 }
 
 # Ask the program, which prints what to do, in its last line, and keeps it for the next time. What came

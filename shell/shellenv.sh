@@ -73,9 +73,9 @@ print_hook() {
 '*) return 1 ;;
   esac
   if [ "$shell" = fish ]; then
-    printf "set -g __shellenv_bin '%s'\nsource '%s'\n" "$self" "$hook"
+    printf "set -g __shellenv_bin '%s'\nsource '%s' --install\n" "$self" "$hook"
   else
-    printf "__shellenv_bin='%s'\n\\. '%s'\n" "$self" "$hook"
+    printf "__shellenv_bin='%s'\n\\. '%s' --install\n" "$self" "$hook"
   fi
 }
 
@@ -85,14 +85,24 @@ exec_core() {
   [ -f "$core" ] || core=$(command -v shellenv-core) ||
     fail "cannot find shellenv-core, which belongs beside $self" "$reinstall"
 
-  IFS= read -r shebang <"$core"
+  { IFS= read -r shebang && IFS= read -r second; } <"$core"
+  case $shebang in
+    '#!/bin/sh') # pip's way around a path that is too long for the kernel: '''exec' PYTHON "$0" "$@"
+      python=${second#"'''exec' "}
+      # shellcheck disable=SC2016 # as it stands there
+      python=${python%' "$0" "$@"'}
+      python=${python#\"}
+      shebang='#!'${python%\"}
+      ;;
+  esac
   case $shebang in
     '#!'*[[:space:]]*) ;;
     '#!'*python*)
       python=${shebang#??}
       [ -x "$python" ] || fail "its Python is gone: $python" "$reinstall"
       # -E: a project's PYTHONHOME or PYTHONPATH must not break the tool that unsets it.
-      exec "$python" -E "$core" "$@"
+      # -X utf8: names and values are bytes, whatever the locale makes of them.
+      exec "$python" -E -X utf8 "$core" "$@"
       ;;
   esac
   exec "$core" "$@"

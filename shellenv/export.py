@@ -15,7 +15,7 @@ from shellenv.cli import printable, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.plan import Plan, expand
-from shellenv.shells import Shell, shell_named
+from shellenv.shells import HOOK_VERSION, Shell, shell_named
 from shellenv.survey import Survey, survey
 
 TICK = 20_000_000
@@ -72,11 +72,20 @@ def look(ctx: Context, activate: str, coarse: bool = False) -> tuple[Survey, boo
 
 
 def _primitives(shell: Shell) -> str:
-    """Code that loads what the rest is made of, where `shellenv hook` was not evaluated."""
+    """Code that loads what the rest is made of, where `shellenv hook` was not evaluated, or was by
+    an older version: then what that one did is undone by its own functions first."""
     static = shell.quote(f"{installation.static_dir()}/hook.{shell.name}")
     if shell.name == "fish":
-        return f"functions -q __shellenv_begin; or source {static} --definitions\n"
-    return f"command -v __shellenv_begin >/dev/null || \\. {static} --definitions\n"
+        return (
+            f"if test x$__shellenv_version != x{HOOK_VERSION}\n"
+            "    functions -q __shellenv_leave; and __shellenv_leave\n"
+            f"    set -e __shellenv_shell\n    source {static} --definitions\nend\n"
+        )
+    return (
+        f'if [ "${{__shellenv_version-}}" != {HOOK_VERSION} ]; then\n'
+        "  if command -v __shellenv_leave >/dev/null; then __shellenv_leave; fi\n"
+        f"  unset __shellenv_shell\n  \\. {static} --definitions\nfi\n"
+    )
 
 
 def _settings(ctx: Context, shell: Shell, found: Survey, settled: bool) -> str:

@@ -26,7 +26,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     static = shell.quote(f"{installation.static_dir()}/hook.{shell.name}")
     program = shell.quote(installation.launcher())
     if shell.name == "fish":
-        write(f"set -g __shellenv_bin {program}\nsource {static}\n")
+        write(f"set -g __shellenv_bin {program}\nsource {static} --install\n")
     else:
-        write(f"__shellenv_bin={program}\n\\. {static}\n")
+        write(f"__shellenv_bin={program}\n\\. {static} --install\n")
     return 0

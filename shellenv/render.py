@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shellenv import precompiled, state
 from shellenv.plan import Alias, Plan, Ref, Value, Variable
-from shellenv.shells import SHELLS, Shell
+from shellenv.shells import HOOK_VERSION, SHELLS, Shell
 from shellenv.survey import PRESENT, Watch
 
 if TYPE_CHECKING:
@@ -120,11 +120,12 @@ class Short(NamedTuple):
 
 
 def _short(plan: Plan, plain: Iterable[Variable]) -> Short | None:
-    """The short way for `plan`; None if its environment's script does more than is known."""
-    if plan.venv and plan.venv.words:
-        return None
+    """The short way for `plan`; None if there is nothing to do on it, or if the script of its
+    environment does more than is known."""
     variables = tuple(plain)
     aliases = tuple(alias for alias in plan.aliases if state.SEPARATOR not in alias.value)
+    if plan.venv.words if plan.venv else not (plan.path or variables or aliases):
+        return None
     set_ = [("v", v.name, "".join(map(str, v.value))) for v in variables]
     set_ += [("a", alias.name, alias.value) for alias in aliases]
     words = (word for kind, name, value in set_ for word in (kind, name, "-", f"={value}"))
@@ -201,6 +202,7 @@ def _references(value: Value) -> Iterable[str]:
 def _render(shell: Shell, template: str, **values: object) -> str:
     file = f"{template}.{shell.name}"
     compiled = precompiled.find(file)
+    values["version"] = Code(HOOK_VERSION)
     if compiled is None:
         return _environment(shell).get_template(file).render(values)
     return precompiled.render(compiled, lambda value: word(shell, value), values)

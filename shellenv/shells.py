@@ -58,6 +58,11 @@ def _in_quotes(text: str) -> str:
     return text
 
 
+HOOK_VERSION = "2"
+"""The version of what snippets call in shell/hook.*, where it stands, too. It is raised whenever
+that changes, so that no hook sources what was rendered for another one."""
+
+
 class Shell(NamedTuple):
     """What differs between shells as far as the core is concerned."""
 

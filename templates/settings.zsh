@@ -1,4 +1,4 @@
-# shellenv snippet 1
+# shellenv snippet {{ version }}
 __shellenv_settled() {
 {% if guard.never or not guard.stamps %}
   return 1

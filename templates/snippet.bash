@@ -1,4 +1,4 @@
-# shellenv snippet 1
+# shellenv snippet {{ version }}
 __shellenv_fresh() {
 {% if guard.never %}
   return 1
@@ -19,35 +19,86 @@ __shellenv_fresh() {
 {%- endfor %} ]]
 {% endif %}
 }
+{% if short %}
+__shellenv_clear() {
+  \local -
+  \set +u
+  [[ ${PATH@a} == x && -z ${__shellenv_carry+x}
+    {%- if plan.venv -%} $__shellenv_declined${VIRTUAL_ENV+x}${VIRTUAL_ENV_PROMPT+x}${PYTHONHOME+x} {%- endif -%}
+    {%- for name in short.variable_names -%} ${ {{- name }}+x}${ {{- name }}@a} {%- endfor -%}
+    {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+x} {%- endfor %} ]]
+}
+{% endif %}
 __shellenv_apply() {
   __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
+{% if short %}
+  if [[ -n $__shellenv_attributes ]] && __shellenv_clear; then
+    __shellenv_shortcut() {
+      \test "
+        {%- for name in short.variable_names -%} ${ {{- name }}+=}${ {{- name }}-}{{ us }} {%- endfor -%}
+        {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+=}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
+      " = {{ short.values }} || \return
+{% if short.variables %}
+      \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
+
+{% endif %}
+{% if short.aliases %}
+      \unalias{% for name in short.alias_names %} {{ name }}{% endfor %}
+
+{% endif %}
+    }
+    __shellenv_records={{ short.records }}
+    __shellenv_path_old=$PATH
+    __shellenv_path_new={% for directory in short.path %}{{ directory }}:{% endfor %}$PATH
+    __shellenv_short=yes
 {% if plan.venv %}
-  __shellenv_activate {{ plan.venv.path }}{% for word in plan.venv.words %} {{ word }}{% endfor %}
+    __shellenv_standard=yes
+    __shellenv_ours={{ plan.venv.path }}
+    __shellenv_source_activate {{ plan.venv.path }}
+    __shellenv_ours=${VIRTUAL_ENV-}
+{% endif %}
+{% if plan.path %}
+    PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}$PATH
+    if [[ -n ${_OLD_VIRTUAL_PATH-} ]]; then _OLD_VIRTUAL_PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}$_OLD_VIRTUAL_PATH; fi
+{% endif %}
+    __shellenv_path_new=$PATH
+{% if short.variables %}
+    \export{% for variable in short.variables %} {{ variable.name | code }}={{ variable.value }}{% endfor %}
+
+{% endif %}
+{% if short.aliases %}
+    \alias{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
+
+{% endif %}
+  else
+{% endif %}
+{% if plan.venv %}
+{% if short %}  {% endif %}  __shellenv_activate {{ plan.venv.path }}{% for word in plan.venv.words %} {{ word }}{% endfor %}
 
 {% endif %}
 {% if plan.path %}
-  __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
+{% if short %}  {% endif %}  __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
 
 {% endif %}
-{% if block.variables %}
-  __shellenv_block {{ block.names | join(' ') }} '
-    {%- for name in block.names -%} ${ {{- name | code }}+x}${ {{- name | code }}@a} {%- endfor %}' '
-    {%- for name in block.names -%}
-      v{{ separator }}{{ name | code }}{{ separator }}-{{ separator }}${ {{- name | code }}+=}${ {{- name | code }}--}{{ separator }}
-    {%- endfor %}' {{ block.records }}
-    {%- for variable in block.variables %} \
-    {{ variable.name | code }}={{ variable.value }}
-    {%- endfor %}
+{% for run in plain_runs %}
+{% if short %}  {% endif %}  __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
 
+{% endfor %}
+{% set aliases = short.aliases if short else plan.aliases %}
+{% if aliases %}
+{% if short %}  {% endif %}  __shellenv_alias{% for alias in aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
+
+{% endif %}
+{% if short %}
+  fi
 {% endif %}
 {% for run in runs %}
   __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
 
 {% endfor %}
-{% if plan.aliases %}
-  __shellenv_alias{% for alias in plan.aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
-
-{% endif %}
+{% for alias in plan.aliases if short and alias not in short.aliases %}
+  __shellenv_alias {{ alias.name }} {{ alias.value }}
+{% endfor %}
 {% if plan.marker %}
   __shellenv_mark {{ plan.marker }}
 {% endif %}

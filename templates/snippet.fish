@@ -1,4 +1,4 @@
-# shellenv snippet 1
+# shellenv snippet {{ version }}
 function __shellenv_fresh
 {% if guard.never %}
     return 1

@@ -1,4 +1,4 @@
-# shellenv snippet 1
+# shellenv snippet {{ version }}
 __shellenv_fresh() {
 {% if guard.never %}
   return 1
@@ -33,15 +33,11 @@ __shellenv_apply() {
   __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
 
 {% endif %}
-{% if block.variables %}
+{% for run in plain_runs + runs %}
   __shellenv_set
-    {%- for variable in block.variables %} \
+    {%- for variable in run %} \
     {{ variable.name | code }}={{ variable.value }}
     {%- endfor %}
-
-{% endif %}
-{% for run in runs %}
-  __shellenv_set{% for variable in run %} {{ variable.name | code }}={{ variable.value }}{% endfor %}
 
 {% endfor %}
 {% if plan.aliases %}

@@ -21,7 +21,7 @@ install_into() {
 
 # What `hook bash` prints for a launcher reached as $1, in prefix $2
 hook_bash() {
-  printf "__shellenv_bin='%s'\n\\. '%s/lib/python3.11/site-packages/shellenv/shell/hook.bash'" "$1" "$2"
+  printf "__shellenv_bin='%s'\n\\. '%s/lib/python3.11/site-packages/shellenv/shell/hook.bash' --install" "$1" "$2"
 }
 
 @test "bash and zsh get a line that sources the static hook" {
@@ -29,13 +29,13 @@ hook_bash() {
   [ "$status" = 0 ]
   [ "$output" = "$(hook_bash "$top/prefix/bin/shellenv" "$top/prefix")" ]
   run "$top/prefix/bin/shellenv" hook zsh
-  [ "${lines[1]}" = "\\. '$top/prefix/lib/python3.11/site-packages/shellenv/shell/hook.zsh'" ]
+  [ "${lines[1]}" = "\\. '$top/prefix/lib/python3.11/site-packages/shellenv/shell/hook.zsh' --install" ]
 }
 
 @test "fish gets its own words" {
   run "$top/prefix/bin/shellenv" hook fish
   [ "${lines[0]}" = "set -g __shellenv_bin '$top/prefix/bin/shellenv'" ]
-  [ "${lines[1]}" = "source '$top/prefix/lib/python3.11/site-packages/shellenv/shell/hook.fish'" ]
+  [ "${lines[1]}" = "source '$top/prefix/lib/python3.11/site-packages/shellenv/shell/hook.fish' --install" ]
 }
 
 @test "links are followed to the package, and the path of the link is what the hook keeps" {
@@ -103,20 +103,20 @@ hook_bash() {
 @test "an editable install, which has no package beside shell/, is left to the core" {
   rm "$top/prefix/lib/python3.11/site-packages/shellenv/__init__.py"
   run "$top/prefix/bin/shellenv" hook bash
-  [ "$output" = "python: -E $top/prefix/bin/shellenv-core hook bash" ]
+  [ "$output" = "python: -E -X utf8 $top/prefix/bin/shellenv-core hook bash" ]
 }
 
 @test "so are two Pythons below one prefix" {
   cp -R "$top/prefix/lib/python3.11" "$top/prefix/lib/python3.12"
   run "$top/prefix/bin/shellenv" hook bash
-  [ "$output" = "python: -E $top/prefix/bin/shellenv-core hook bash" ]
+  [ "$output" = "python: -E -X utf8 $top/prefix/bin/shellenv-core hook bash" ]
 }
 
 @test "so are other shells, missing shells and extra words" {
   for words in "hook tcsh" "hook" "hook bash --help" "--help" ""; do
     # shellcheck disable=SC2086
     run "$top/prefix/bin/shellenv" $words
-    [ "$output" = "python: -E $top/prefix/bin/shellenv-core${words:+ $words}" ]
+    [ "$output" = "python: -E -X utf8 $top/prefix/bin/shellenv-core${words:+ $words}" ]
   done
 }
 
@@ -124,7 +124,7 @@ hook_bash() {
   printf '#!/bin/sh\nprintf "<%%s>" "$@"\nexit 7\n' >"$top/prefix/bin/python3"
   run "$top/prefix/bin/shellenv" exec -- 'a b' '' '*' $'x\ny'
   [ "$status" = 7 ]
-  [ "$output" = $'<-E><'"$top"$'/prefix/bin/shellenv-core><exec><--><a b><><*><x\ny>' ]
+  [ "$output" = $'<-E><-X><utf8><'"$top"$'/prefix/bin/shellenv-core><exec><--><a b><><*><x\ny>' ]
 }
 
 @test "a core that is no plain Python script is started by its own first line" {
@@ -137,9 +137,9 @@ hook_bash() {
   ln -s shellenv "$top/prefix/bin/run-shell"
   cp "$top/prefix/bin/shellenv" "$top/prefix/bin/ls-dock"
   run "$top/prefix/bin/run-shell" -- hook bash
-  [ "$output" = "python: -E $top/prefix/bin/shellenv-core run-shell -- hook bash" ]
+  [ "$output" = "python: -E -X utf8 $top/prefix/bin/shellenv-core run-shell -- hook bash" ]
   run "$top/prefix/bin/ls-dock"
-  [ "$output" = "python: -E $top/prefix/bin/shellenv-core ls-dock" ]
+  [ "$output" = "python: -E -X utf8 $top/prefix/bin/shellenv-core ls-dock" ]
 }
 
 @test "without its core it says so and what to do" {

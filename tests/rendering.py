@@ -75,10 +75,11 @@ def visit(
     if shell.name == "fish":
         dump = [line.replace(">|", ">") for line in dump]
     static = shell.quote(f"{installation.static_dir()}/hook.{shell.name}")
+    source = "source" if shell.name == "fish" else r"\."  # `before` may define an alias `.`
     lines = [
-        f"{'source' if shell.name == 'fish' else '.'} {static} --definitions",
+        f"{source} {static} --definitions",
         *(before, dump[0]),
-        f"{'source' if shell.name == 'fish' else '.'} {shell.quote(rendered)}",
+        f"{source} {shell.quote(rendered)}",
         *("__shellenv_apply", inside, dump[1]),
         *("__shellenv_leave", after, dump[2]),
     ]

@@ -174,7 +174,7 @@ def test_a_cd_function_of_another_tool_on_top_of_ours_stays_finite(
 ALIASES = (
     "alias cd='cd -P' echo='echo alias' local=false unset=false export=false printf=false "
     "eval=false source=false .=false declare=false typeset=false return=false shopt=false "
-    "builtin=false command=false read=false alias_=x test=false [=false true=false :=false "
+    "builtin=false command=false read=false alias_=x test=false '[=false' true=false :=false "
     "set=false shift=false unalias=false emulate=false autoload=false print=false setopt=false "
     "zstyle=false zmodload=false add-zsh-hook=false deactivate=false continue=false break=false"
 )
