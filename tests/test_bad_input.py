@@ -432,7 +432,7 @@ def damages(original: bytes) -> dict[str, Callable[[Path], None]]:
         "half NUL bytes": content(original[:half] + b"\0" * half),
         "half noise": content(original[:half] + bytes(range(256)) * 8),
         "another version": content(re.sub(rb"snippet \d+", b"snippet 0", original)),
-        "one line only": content(original[: original.index(b"\n") + 1]),
+        "one line only": content(original.partition(b"\n")[0] + b"\n"),
         "a directory": lambda path: path.mkdir(),
         "a pipe": fifo,
         "a socket": listening,
