@@ -62,7 +62,7 @@ def read(env: Mapping[str, str]) -> Log:
     while f"{NAME}_{part}" in env:
         text += env[f"{NAME}_{part}"]
         part += 1
-    words = [decode(word) for word in text.split(SEPARATOR)]
+    words = [decode(word) for word in text.split(SEPARATOR)[:-1]]  # one behind each
     if len(words) < 4 or words[1] != VERSION:
         return EMPTY
     records = []
