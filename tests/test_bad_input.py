@@ -473,7 +473,7 @@ def test_a_damaged_snippet_or_settings_file_is_made_anew(shell: Shell) -> None:
 CUT = {
     "bash": 'builtin printf %s "${{whole:0:cut}}" >|{snippet}',
     "zsh": 'builtin print -rn -- "${{whole[1,cut]}}" >|{snippet}',
-    "fish": "builtin printf %s (string sub -l $cut -- $whole | string collect -N) >{snippet}",
+    "fish": 'builtin printf "%.*s" $cut "$whole" >{snippet}',
 }
 
 
