@@ -479,26 +479,34 @@ __shellenv_put() {
     '~'*)
       unset -v "$1"
       printf -v "$1" %s "${2#?}"
+      # shellcheck disable=SC2163 # the variable of that name
       export -n "$1" # even with `set -a`
       ;;
     *)
       unset -v "$1"
-      __shellenv_redeclare "$2"
+      __shellenv_declare "$1" "${2#!declare }"
       ;;
   esac
 }
 
-# Evaluate !DECLARATION globally. (A quoted \declare would be safe from aliases, but takes no arrays.)
-__shellenv_redeclare() {
-  if shopt -q expand_aliases; then
-    shopt -u expand_aliases
-    __shellenv_redeclare "$1"
-    shopt -s expand_aliases
-  elif [[ -n $__shellenv_attributes ]]; then
-    eval "declare -g ${1#!declare}"
-  else
-    eval "${1#!declare -* }"
+# Declare NAME as `declare -p` printed it, without that word: -ATTRIBUTES NAME[=VALUE]. Only the value
+# is evaluated: an alias could not get in, and a quoted \declare would take no arrays.
+__shellenv_declare() {
+  local __shellenv_n=${2#* }
+  __shellenv_n=${__shellenv_n#"$1"}
+  # shellcheck disable=SC2034,SC2163 # it is the variable of that name
+  if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 402)); then
+    declare -g "${2%% *}" "$1"
+  elif [[ ${2%% *} == *x* ]]; then
+    export "$1"
   fi
+  case $__shellenv_n in
+    "='("*) # before 4.4, an array stands in quotes once more
+      eval "__shellenv_n$__shellenv_n"
+      eval "$1=$__shellenv_n"
+      ;;
+    =*) eval "$1$__shellenv_n" ;;
+  esac
 }
 
 # The variable NAME holds a PATH that was OLD and became NEW, which is OLD with entries in front;
@@ -640,6 +648,7 @@ __shellenv_inherit() {
 
 # Bring the shell up to date with the directory it is in.
 __shellenv_update() {
+  # shellcheck disable=SC2050 # constant, but for `shopt -s nocasematch`
   if [[ -n $__shellenv_paused$__shellenv_busy || a == A ]]; then
     if [[ -z $__shellenv_paused$__shellenv_busy ]]; then __shellenv_exactly __shellenv_update; fi
     return 0
@@ -677,6 +686,7 @@ __shellenv_update() {
 # Call FUNCTION with `shopt -s nocasematch`, should it be on, off meanwhile: it makes [[ == ]], case
 # and ${x/y} take Api for api.
 __shellenv_exactly() {
+  # shellcheck disable=SC2050 # constant, but for that option
   if [[ a == A ]]; then
     __shellenv_nocasematch=yes
     shopt -u nocasematch
@@ -852,6 +862,7 @@ __shellenv_wrap() {
     eval "$theirs${definition#"$1"}"
   fi
   eval "$1() { $theirs \"\$@\" && __shellenv_moved; }"
+  # shellcheck disable=SC2163 # the function of that name
   export -nf "$1" # a child that inherits it would not have the rest
 }
 

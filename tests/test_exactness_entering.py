@@ -93,9 +93,7 @@ def test_the_command_after_cd_on_one_line_sees_the_project(shell: Shell, home: H
         assert session.run(f"{shell.cd(home.path)}{join} env | grep -c ^X=") == "0\n"
 
 
-def test_from_one_project_to_another_nothing_of_the_first_is_left(
-    shell: Shell, home: Home
-) -> None:
+def test_from_one_project_to_another_nothing_of_the_first_is_left(shell: Shell, home: Home) -> None:
     one = rich(home, "one")
     two = home.project("two", variables(TWO="2", PLAIN="of two"), venv=True)
     result = shell.script(
@@ -279,7 +277,20 @@ def test_many_and_long_variables_leave_room_for_programs(shell: Shell, home: Hom
     assert change(shell) == {}
 
 
-NAMES = ["two words", "it's", 'q"uote', "$HOME", "back\\slash", "é ü", "-n", "*", "[a]?", "~", "%1", "a\nb"]
+NAMES = [
+    "two words",
+    "it's",
+    'q"uote',
+    "$HOME",
+    "back\\slash",
+    "é ü",
+    "-n",
+    "*",
+    "[a]?",
+    "~",
+    "%1",
+    "a\nb",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -307,9 +318,8 @@ def test_a_projects_name_may_be_anything(shell: Shell, home: Home, name: str) ->
     assert change(shell) == {}
 
 
+@pytest.mark.shells("bash", "zsh")
 def test_a_readonly_variable_stays_and_the_rest_is_applied(shell: Shell, home: Home) -> None:
-    if shell.name == "fish":
-        pytest.skip("fish has no readonly variables of the user's")
     root = home.project("api", variables(A="1", FIXED="ours", Z="2"))
     with shell.interactive(before="readonly FIXED=mine\nreadonly FIXED_TOO") as session:
         output = session.run(shell.cd(root))
@@ -325,7 +335,7 @@ def test_a_readonly_variable_stays_and_the_rest_is_applied(shell: Shell, home: H
 def test_the_program_may_go_away_under_a_running_shell(shell: Shell, home: Home) -> None:
     known = home.project("known", variables(X="known"))
     new = home.project("new", variables(X="new"))
-    program = write(home.path / "bin/shellenv", "#!/bin/sh\nexec shellenv \"$@\"\n")
+    program = write(home.path / "bin/shellenv", '#!/bin/sh\nexec shellenv "$@"\n')
     program.chmod(0o755)
     program_variable = shell.set("__shellenv_bin", str(program), export=False)
     with shell.interactive(after=program_variable) as session:
@@ -362,4 +372,3 @@ def test_an_activate_script_that_fails_leaves_a_usable_shell(shell: Shell, home:
     )
     assert result.ok() == "X=1\n"
     assert change(shell) == {}
-

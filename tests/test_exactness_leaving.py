@@ -78,8 +78,10 @@ def test_entries_that_the_user_puts_around_ours_stay_in_their_order(
     }
     for name, (edit, expected) in cases.items():
         # `env` and `sed` are still needed when PATH is made of inventions
-        put_back = shell.set("PATH", before) if shell.name != "fish" else (
-            "set -gx PATH " + " ".join(before.split(":"))
+        put_back = (
+            shell.set("PATH", before)
+            if shell.name != "fish"
+            else ("set -gx PATH " + " ".join(before.split(":")))
         )
         result = shell.script(
             "\n".join(
@@ -109,9 +111,8 @@ def test_an_entry_of_ours_that_the_user_had_too_stays_where_it_was(
     assert shell.script("\n".join(script)).ok() == f"/front:{mine}:/behind\n"
 
 
+@pytest.mark.shells("bash", "zsh")  # fish itself turns an empty entry into a dot
 def test_a_path_with_empty_entries_comes_back_to_the_letter(shell: Shell, home: Home) -> None:
-    if shell.name == "fish":
-        pytest.skip("fish itself turns an empty entry of PATH into a dot")
     root = home.project("api", "[shellenv.path]\nprepend = bin\n", venv=True)
     for mine in (f"{home.env['PATH']}:", f":{home.env['PATH']}", f"/x::{home.env['PATH']}", "/bin"):
         script = [
@@ -120,7 +121,7 @@ def test_a_path_with_empty_entries_comes_back_to_the_letter(shell: Shell, home: 
             shell.cd("/"),
             shell.show("PATH"),
             shell.cd(root),
-            'PATH=/front:$PATH',
+            "PATH=/front:$PATH",
             shell.cd("/"),
             shell.show("PATH"),
         ]
@@ -172,7 +173,9 @@ def test_an_array_an_integer_and_a_lowercase_variable_come_back_as_such(
                 "ARRAY=(a 'b c' '')",
                 "typeset -i INTEGER=5",
                 "typeset -l LOWER=abc" if shell.name == "zsh" else "declare -l LOWER=abc",
-                "typeset -A MAP; MAP=([k]='v w')" if shell.name == "bash" else "typeset -A MAP=(k v)",
+                "typeset -A MAP; MAP=([k]='v w')"
+                if shell.name == "bash"
+                else "typeset -A MAP=(k v)",
                 snapshot(shell, "before"),
                 shell.cd(root),
                 "env | grep -E '^(ARRAY|INTEGER|LOWER|MAP)=' | sort",
@@ -234,8 +237,7 @@ def test_the_prompt_changed_inside_keeps_the_change_and_loses_the_marker(
     change_prompt = {
         "bash": "PS1='> '$PS1",
         "zsh": "PROMPT='> '$PROMPT",
-        "fish": "functions -c fish_prompt mine; "
-        "function fish_prompt; printf '> '; mine; end",
+        "fish": "functions -c fish_prompt mine; function fish_prompt; printf '> '; mine; end",
     }[shell.name]
     with shell.interactive() as session:
         session.run(shell.cd(root))
@@ -258,7 +260,9 @@ def test_two_hundred_visits_leave_the_shell_as_it_was(shell: Shell, home: Home) 
     )
     unset_i = "" if shell.name == "fish" else "unset i"
     result = shell.script(
-        "\n".join([snapshot(shell, "before"), f"{loop} 2>/dev/null", unset_i, snapshot(shell, "after")])
+        "\n".join(
+            [snapshot(shell, "before"), f"{loop} 2>/dev/null", unset_i, snapshot(shell, "after")]
+        )
     )
     assert (result.status, result.stdout) == (0, "")
     assert change(shell) == {}
