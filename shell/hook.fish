@@ -20,8 +20,11 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_root '' # the root of its project
     set -g __shellenv_loaded '' # the directory whose snippet is in memory
     set -g __shellenv_found '' # the directory that the last look around found
-    set -g __shellenv_seen '' # what that look around depended on, besides files
-    set -g __shellenv_probe -n yes # a test that is true if a file appears that it has not found
+    set -g __shellenv_seen '' # what that depends on, besides files
+    set -g __shellenv_probe -n yes # see __shellenv_check
+    set -g __shellenv_guard true
+    set -g __shellenv_settings '' # see __shellenv_settle
+    set -g __shellenv_unset -n yes
     set -g __shellenv_configured '' # is there a file that says where the environments are?
     set -g __shellenv_tried '' # a directory that the program could not serve: ask once, not at every prompt
     set -g __shellenv_venv '' # $VIRTUAL_ENV as we last saw it
@@ -57,13 +60,11 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
 end
 
 set -g __shellenv_us \x1f
-# What this fish cannot do yet: `test -nt` (3.6), `string match` with named groups (3.2).
+# `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
+# at every prompt, which is exact but slow.
 set -g __shellenv_timeless ''
-string match -rq '^[0-2]\.|^3\.[0-5]\b' -- $version
+string match -qr '^[0-2]\.|^3\.[0-5]\b' -- $version
 and set -g __shellenv_timeless yes
-set -g __shellenv_groupless ''
-string match -rq '^[0-2]\.|^3\.[01]\b' -- $version
-and set -g __shellenv_groupless yes
 
 # The directories of the XDG base directory specification; a relative value counts as unset.
 set -g __shellenv_config /dev/null/shellenv
@@ -262,8 +263,6 @@ end
 function __shellenv_activate
     test -n "$VIRTUAL_ENV$__shellenv_declined"
     and return
-    test -n "$VIRTUAL_ENV_DISABLE_PROMPT"
-    or set -l VIRTUAL_ENV_DISABLE_PROMPT 1 # there is one marker, ours
     set -g __shellenv_ours $argv[1]
     # Then deactivate puts back all that activate has touched
     set -g __shellenv_standard ''
@@ -292,11 +291,7 @@ function __shellenv_activate
                 set functions (builtin functions -an)
         end
     end
-    if test -r $argv[1]/bin/activate.fish
-        builtin source $argv[1]/bin/activate.fish
-    else
-        __shellenv_activate_plainly $argv[1]
-    end
+    __shellenv_source_activate $argv[1]
     set -g __shellenv_path[2] "$PATH"
     set -g __shellenv_ours "$VIRTUAL_ENV"
     # Exported by the scripts, but of no use to programs.
@@ -310,6 +305,17 @@ function __shellenv_activate
         set -g __shellenv_new_e$name -
         set -qg $name
         and set -g __shellenv_new_e$name "=$$name"
+    end
+end
+
+# Source the activate script of VENV. It is the user's code: there are no local variables in its way.
+function __shellenv_source_activate
+    test -n "$VIRTUAL_ENV_DISABLE_PROMPT"
+    or set -l VIRTUAL_ENV_DISABLE_PROMPT 1 # there is one marker, ours
+    if test -r $argv[1]/bin/activate.fish
+        builtin source $argv[1]/bin/activate.fish
+    else
+        __shellenv_activate_plainly $argv[1]
     end
 end
 
@@ -381,6 +387,11 @@ function __shellenv_hook --argument-names id enter leave
     set -ga __shellenv_enter_code $enter
 end
 
+# Run CODE, which is the user's: there are no local variables in its way.
+function __shellenv_run
+    eval $argv[1] >&2
+end
+
 # Say TEXT, unless the last time that changes were made said the same.
 function __shellenv_notice --argument-names text
     builtin contains -- $text $__shellenv_saying
@@ -426,7 +437,7 @@ function __shellenv_end
     __shellenv_publish
     set -g __shellenv_busy ''
     for code in $__shellenv_enter_code
-        eval $code >&2
+        __shellenv_run $code
     end
 end
 
@@ -475,7 +486,7 @@ function __shellenv_leave_hooks
         set -l index (builtin contains -i -- $word $__shellenv_entered)
         if set -q index[1]; and not builtin contains -- $word $argv
             set -e __shellenv_entered[$index]
-            eval $code >&2
+            __shellenv_run $code
         end
         set leave
     end
@@ -613,6 +624,7 @@ end
 
 # Undo everything; this shell is in no project any more.
 function __shellenv_leave
+    set -g __shellenv_seen ''
     set -g __shellenv_key ''
     set -g __shellenv_busy yes
     __shellenv_undo ''
@@ -759,34 +771,47 @@ end
 
 # --- triggers ------------------------------------------------------------------------------------
 
+# At every prompt: is all as it was? $__shellenv_probe are the paths where there was nothing on the
+# way up to what was found, as words of a `test`, and $__shellenv_guard is true while that is fresh.
+function __shellenv_check
+    if test "$PWD|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV" != "$__shellenv_seen" -o $__shellenv_probe
+        or not $__shellenv_guard
+        set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on
+        __shellenv_update
+    end
+end
+
 # Bring the shell up to date with the directory it is in.
 function __shellenv_update
+    set -g __shellenv_seen ''
     test -n "$__shellenv_paused$__shellenv_busy"
     and return
-    if test "$PWD|$HOME|$SHELLENV_VENV_DIR" != "$__shellenv_seen" -o $__shellenv_probe
-        or begin
-            test -n "$__shellenv_configured"
-            and not __shellenv_settled
-        end
-        if not __shellenv_look_around
-            __shellenv_ask
-            return
-        end
+    __shellenv_change
+    set -g __shellenv_guard true
+    if test -z "$__shellenv_found$__shellenv_root"
+        test -n "$__shellenv_configured"
+        and set -g __shellenv_guard __shellenv_settled
+    else if test "x$__shellenv_found" = "x$__shellenv_key"
+        set -g __shellenv_guard __shellenv_fresh
+    else
+        return # something is in the way: try again
     end
-    if test -n "$__shellenv_found" -a "x$__shellenv_found" = "x$__shellenv_key"
-        if __shellenv_fresh
-            if test "x$VIRTUAL_ENV" != "x$__shellenv_venv"
-                __shellenv_follow
-                test -n "$VIRTUAL_ENV$__shellenv_declined"
-                or __shellenv_apply
-            end
-            return
+    set -g __shellenv_seen "$PWD|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV"
+end
+
+# Look around and change what there is to change.
+function __shellenv_change
+    if not __shellenv_look_around
+        __shellenv_ask
+    else if test -z "$__shellenv_found"
+        test -n "$__shellenv_root"
+        and __shellenv_leave
+    else if test "x$__shellenv_found" = "x$__shellenv_key"; and __shellenv_fresh
+        if test "x$VIRTUAL_ENV" != "x$__shellenv_venv"
+            __shellenv_follow
+            test -n "$VIRTUAL_ENV$__shellenv_declined"
+            or __shellenv_apply
         end
-        __shellenv_look_around # what was found there may be gone
-    end
-    if test -z "$__shellenv_found"
-        test -z "$__shellenv_root"
-        or __shellenv_leave
     else if test "x$__shellenv_found" = "x$__shellenv_loaded"; and __shellenv_fresh
         __shellenv_apply
     else if __shellenv_load $__shellenv_found
@@ -797,70 +822,81 @@ function __shellenv_update
 end
 
 # The nearest directory that may have an environment, into __shellenv_found: from the logical $PWD
-# upward, stopping below $HOME and /. It stays the answer while the snippet for it is fresh, $__shellenv_seen
-# is what it was and `test $__shellenv_probe` fails. False if only the program can say.
+# upward, stopping below $HOME and /. False if only the program can say.
 function __shellenv_look_around
-    set -g __shellenv_seen "$PWD|$HOME|$SHELLENV_VENV_DIR"
     set -g __shellenv_found ''
-    set -g __shellenv_configured ''
-    set -g __shellenv_venvs /dev/null/.venv
-    set -l home ''
-    if string match -q '/*' -- "$HOME"
-        set home $HOME
-        string match -q '*/' -- $home
-        and set home (string replace -r '/+$' '' -- $home | string collect)
-        set __shellenv_venvs $HOME/.venv
-    end
-    if test -n "$SHELLENV_VENV_DIR"
-        switch $SHELLENV_VENV_DIR
-            case '/*'
-                set __shellenv_venvs $SHELLENV_VENV_DIR
-            case '~' '~/*'
-                set -l parts (string split -m 1 '~' -- $SHELLENV_VENV_DIR)
-                test -n "$home"
-                and set __shellenv_venvs $HOME$parts[2]
-        end # or it is none, as the program says
-        set -g __shellenv_probe -n '' # fails
-    else if test -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
-        set -g __shellenv_configured yes
-        __shellenv_settings
+    if test "$HOME|$SHELLENV_VENV_DIR" != "$__shellenv_settings" -o $__shellenv_unset
+        __shellenv_settle
         or return
-        set -g __shellenv_probe -n ''
-    else
-        set -g __shellenv_probe -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
     end
+    set -g __shellenv_probe $__shellenv_unset
+    set -l __shellenv_above
+    set -l __shellenv_name
     set -l directory $PWD
-    while test "x$directory" != "x$home"
-        if test -z "$__shellenv_groupless"
-            string match -qr '^(?s)(?<above>.*)/(?<name>.*)' -- $directory
-        else
+    while test "x$directory" != "x$__shellenv_home"
+        string match -qr '^(?s)(?<__shellenv_above>.*)/(?<__shellenv_name>[^/]+)$' -- $directory
+        or break # there is no name at the end of /
+        if not set -q __shellenv_name[1] # fish 3.1 has no named groups
             set -l parts (string split -r -m 1 / -- $directory)
-            set above $parts[1]
-            set name $parts[2]
+            set __shellenv_above $parts[1]
+            set __shellenv_name $parts[2]
         end
-        test -n "$name" # there is none at the end of / and of //
-        or break
-        set -l signs -e $__shellenv_venvs/$name -o -e $directory/.venv -o -e $directory/dockerutils.cfg \
-            -o -e $directory/docker/dockerutils.cfg -o -e $__shellenv_config/projects/$name.cfg
+        set -l signs -e $__shellenv_venvs/$__shellenv_name -o -e $directory/.venv \
+            -o -e $directory/dockerutils.cfg -o -e $directory/docker/dockerutils.cfg \
+            -o -e $__shellenv_config/projects/$__shellenv_name.cfg
         if test $signs
             set -g __shellenv_found $directory
-            break
+            return
         end
         set -ga __shellenv_probe -o $signs
-        set directory $above
+        set directory $__shellenv_above
     end
     return 0
 end
 
-# Where the virtual environments are, into __shellenv_venvs, when that stands in a file; false if only
-# the program can say, which reads it.
-function __shellenv_settings
-    builtin functions -q __shellenv_settled
-    and __shellenv_settled
-    and return
-    __shellenv_source $__shellenv_cache/settings.fish
-    and builtin functions -q __shellenv_settled
-    and __shellenv_settled
+# Where the home directory and the virtual environments are, into __shellenv_home and
+# __shellenv_venvs; false if only the program can say, which reads the configuration.
+# $__shellenv_unset is a `test` for the files that could say otherwise, and true if one does.
+function __shellenv_settle
+    set -g __shellenv_settings "$HOME|$SHELLENV_VENV_DIR"
+    set -g __shellenv_configured ''
+    set -g __shellenv_unset -n '' # fails
+    set -g __shellenv_home ''
+    set -g __shellenv_venvs /dev/null/.venv
+    if string match -q '/*' -- "$HOME"
+        set __shellenv_venvs $HOME/.venv
+        set __shellenv_home $HOME
+        string match -q '*/' -- $HOME
+        and set __shellenv_home (string replace -r '/+$' '' -- $HOME | string collect)
+    end
+    switch "$SHELLENV_VENV_DIR"
+        case ''
+            if test -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
+                set __shellenv_settings '' # look again, every time
+                set __shellenv_configured yes
+                if not __shellenv_settled
+                    __shellenv_source $__shellenv_cache/settings.fish
+                    and __shellenv_settled
+                    or return
+                end
+            else
+                set __shellenv_unset -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
+            end
+        case '/*'
+            set __shellenv_venvs $SHELLENV_VENV_DIR
+        case '~' '~/*'
+            if test -n "$__shellenv_home"
+                set -l parts (string split -m 1 '~' -- $SHELLENV_VENV_DIR)
+                set __shellenv_venvs $HOME$parts[2]
+            end
+    end
+    return 0
+end
+
+# Does what a file says about the environments still hold? The settings define this anew.
+functions -q __shellenv_settled
+or function __shellenv_settled
+    return 1
 end
 
 # Source FILE, a snippet or the settings, if it is whole enough to begin with the right line and is
@@ -871,17 +907,15 @@ function __shellenv_source --argument-names file
     # Is it whole? What fish cannot parse it says aloud, wherever stderr goes.
     set -l text
     read -z text <$file
-    string match -q '*'\n'set -g __shellenv_*'\n -- $text
-    or return
-    set -l line
-    read line <$file
-    test "x$line" = "x# shellenv snippet $__shellenv_version"
+    string match -q "# shellenv snippet $__shellenv_version"\n'*'\n'set -g __shellenv_*'\n -- $text
     and builtin source $file 2>/dev/null
 end
 
 # Load the snippet of DIRECTORY; false if there is none, or it is not fresh.
 function __shellenv_load --argument-names directory
     set -g __shellenv_loaded ''
+    test -n "$__shellenv_timeless"
+    and return 1
     __shellenv_source $__shellenv_cache/snippets/fish$directory/.snippet
     test "x$__shellenv_loaded" = "x$directory"
     and __shellenv_fresh
@@ -900,6 +934,10 @@ function __shellenv_ask
         set -l code
         if set code ($__shellenv_bin export fish)
             builtin printf '%s\n' $code | builtin source
+            test -n "$__shellenv_timeless"
+            and function __shellenv_fresh
+                return 1
+            end
             __shellenv_look_around # with the settings that it has brought
             if test "x$__shellenv_loaded" = "x$__shellenv_found"
                 set -g __shellenv_tried ''
@@ -973,8 +1011,7 @@ if test "$argv[1]" = --definitions
 else if status is-interactive; or not string match -qr '/config\.fish|/conf\.d/' -- (status stack-trace)
     # Before each prompt. fish itself keeps $status and $pipestatus over events.
     function __shellenv_prompt --on-event fish_prompt
-        set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on
-        __shellenv_update
+        __shellenv_check
     end
 
     # After cd, so that `cd project; and command` works.

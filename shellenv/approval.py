@@ -13,58 +13,66 @@ from shellenv.survey import survey
 
 
 def allow(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv allow [DIR]`: approve every file that waits for approval in DIR, as it is now.
+    """`shellenv allow [DIR]`: approve what waits for approval in DIR's project, as it is now.
 
-    Raises ShellenvError if a project there has no files of its own, if one of them can be written
-    by others (then it and those found with it stay as they were), or if one does not parse.
+    That is the nearest directory, from DIR up, with files that need approval; those of projects
+    around it are only named. Raises ShellenvError if there is none, if one of the files can be
+    written by others (then it and those found with it stay as they were), or if one does not parse.
     """
     there = _there(ctx, "allow", args)
-    if not governed(there):
-        raise _nothing(there)
+    directory = _nearest(there)
     approved: list[str] = []
     while True:
         # Settings may name further files, which are only known once the settings count.
         found = survey(there)
-        waiting = sorted({blocked.path for blocked in found.blocked} - set(approved))
+        ours = {b.path: b for b in found.blocked if b.directory == directory}
+        waiting = [ours[path] for path in sorted(ours) if path not in approved]
         if not waiting:
             break
-        trust.allow(ctx, map(_subject, waiting))
-        approved += waiting
-        for path in waiting:
-            say(f"shellenv: allowed {paths.tilde(ctx, path)}")
+        trust.allow(ctx, (trust.Subject(blocked.path, blocked.content) for blocked in waiting))
+        for blocked in waiting:
+            approved.append(blocked.path)
+            say(f"shellenv: allowed {paths.tilde(ctx, blocked.path)}")
     if not approved:
-        say(f"shellenv: nothing to do: all of {paths.tilde(ctx, there.cwd)} is allowed already")
+        say(f"shellenv: nothing to do: all of {paths.tilde(ctx, directory)} is allowed already")
+    for blocked in found.blocked:
+        if blocked.verdict == trust.BLOCKED and not blocked.path.endswith(".fish"):
+            place = paths.tilde(ctx, blocked.directory)
+            say(f"shellenv: {paths.tilde(ctx, blocked.path)} still waits: shellenv allow {place}")
     for error in found.errors:
         raise error
     return 0
 
 
 def deny(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv deny [DIR]`: refuse the project's files in DIR, whatever they say later.
+    """`shellenv deny [DIR]`: refuse the files of DIR's project, whatever they say later.
 
-    Raises ShellenvError if a project there has no files of its own.
+    Which project that is: see `allow`. Raises ShellenvError if there is none.
     """
     there = _there(ctx, "deny", args)
-    files = governed(there)
-    if not files:
-        raise _nothing(there)
+    files = governed(_nearest(there))
     trust.deny(ctx, files)
     for path in files:
         say(f"shellenv: denied {paths.tilde(ctx, path)}")
     return 0
 
 
-def governed(ctx: Context) -> tuple[str, ...]:
-    """The files that need approval in the current directory and above it, outermost first.
-
-    Those that settings name (`[shellenv.dotenv]`) are not among them.
-    """
-    found: list[str] = []
+def _nearest(ctx: Context) -> str:
+    """The nearest directory, from the current one up, that has files which need approval."""
     for directory in project.ancestors(ctx):
-        candidates = [f"{directory}/{name}" for name in paths.PROJECT_FILES]
-        present = [path for path in candidates if os.path.exists(path)]
-        found = [*present, *trust.venv_scripts(f"{directory}/.venv"), *found]
-    return tuple(found)
+        if governed(directory):
+            return directory
+    raise ShellenvError(
+        f"{paths.tilde(ctx, ctx.cwd)} has no project configuration",
+        "write a dockerutils.cfg there, or name the project's directory",
+    )
+
+
+def governed(directory: str) -> tuple[str, ...]:
+    """The files of `directory` that need approval, without those that its settings name."""
+    candidates = [f"{directory}/{name}" for name in paths.PROJECT_FILES]
+    present = [path for path in candidates if os.path.exists(path)]
+    return (*present, *trust.venv_scripts(f"{directory}/.venv"))
 
 
 def _there(ctx: Context, verb: str, args: Sequence[str]) -> Context:
@@ -76,17 +84,3 @@ def _there(ctx: Context, verb: str, args: Sequence[str]) -> Context:
     if not os.path.isdir(directory):
         raise ShellenvError(f"{given} is not a directory", f"shellenv {verb} --help shows how")
     return ctx._replace(cwd=directory)
-
-
-def _subject(path: str) -> trust.Subject:
-    subject = trust.read(path)
-    if subject is None:
-        raise ShellenvError(f"{path} cannot be read", "check its permissions, size and kind")
-    return subject
-
-
-def _nothing(ctx: Context) -> ShellenvError:
-    return ShellenvError(
-        f"{paths.tilde(ctx, ctx.cwd)} has no project configuration",
-        "write a dockerutils.cfg there, or name the project's directory",
-    )

@@ -92,7 +92,11 @@ def read_bytes(file: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        hint = "check its permissions, then run `shellenv reload`" if isinstance(error, PermissionError) else "move it away"
+        hint = (
+            "check its permissions, then run `shellenv reload`"
+            if isinstance(error, PermissionError)
+            else "move it away"
+        )
         raise ConfigError(Origin(file, 0), f"cannot be read: {error.strerror}", hint) from error
     _check_size(file, content)
     return content

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from shellenv import export
 from shellenv.cli import parser, say
 from shellenv.context import Context
+from shellenv.environment import environment
 from shellenv.errors import ShellenvError
 from shellenv.survey import Survey, survey
-
-SOURCE_FIRST = 'source "$0" && exec "$@"'
-"""For bash: what people have added to an activate script is there for the command, too."""
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
@@ -34,10 +31,10 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     for error in found.errors:
         raise error
     _tell(found)
-    env = export.environment(there, found)
+    env = environment(there, found)
     if directory is not None:
         env["PWD"] = there.cwd
-    return _become(command, env, found)
+    return _become(command, env)
 
 
 def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -67,10 +64,7 @@ def _tell(found: Survey) -> None:
         )
 
 
-def _become(command: list[str], env: dict[str, str], found: Survey) -> int:
-    venv = found.plan.venv if found.plan else None
-    if venv and venv.words and env.get("VIRTUAL_ENV") == venv.path:
-        command = ["bash", "-c", SOURCE_FIRST, f"{venv.path}/bin/activate", *command]
+def _become(command: list[str], env: dict[str, str]) -> int:
     try:
         os.execvpe(command[0], command, env)
     except FileNotFoundError:

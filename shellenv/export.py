@@ -6,15 +6,14 @@ the cache the next time.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 
-from shellenv import installation, paths, snippets, state
+from shellenv import installation, paths, snippets
 from shellenv.cli import printable, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
-from shellenv.plan import Plan, expand
+from shellenv.plan import Plan
 from shellenv.shells import HOOK_VERSION, Shell, shell_named
 from shellenv.survey import Survey, survey
 
@@ -97,7 +96,8 @@ def _settings(ctx: Context, shell: Shell, found: Survey, settled: bool) -> str:
         return ""
     stamps = snippets.stamp(ctx, watch)
     overridden = ctx.env.get("SHELLENV_VENV_DIR", "")
-    guard = render.Guard(watch, stamps.directory, overridden, never=not settled)
+    never = not settled or stamps.directory is None
+    guard = render.Guard(watch, stamps.directory, overridden, never)
     text = render.settings(shell, found.settings.venv_dir, guard)
     if settled and not stamps.problem:
         _keep(ctx, f"settings.{shell.name}", text)
@@ -116,6 +116,8 @@ def _snippet(ctx: Context, shell: Shell, found: Survey, plan: Plan, settled: boo
     problem = stamps.problem or _keep(ctx, name, text)
     if not problem:
         return text
+    if stamps.directory is None:  # an edit could not be noticed: ask again each time
+        guard = guard._replace(never=True)
     notice = printable(f"{problem}; without its cache shellenv is slow")
     return render.snippet(shell, plan._replace(notices=(*plan.notices, notice)), guard)
 
@@ -133,44 +135,16 @@ def overrides(env: Mapping[str, str]) -> str:
 
 
 def as_json(ctx: Context) -> str:
-    """What to change in `ctx.env`, as a JSON object: name to value, or to null for "unset"."""
+    """What to change in the shell's environment, as a JSON object: name to value, or to null for
+    "unset". Empty if the shell is up to date; what was changed there by hand stays."""
     import json
+
+    from shellenv.environment import environment, is_current
 
     present = ctx.shell_env
     target = environment(ctx, survey(ctx))
+    if is_current(ctx, target):
+        return "{}\n"
     changes = {name: value for name, value in target.items() if present.get(name) != value}
     gone = {name: None for name in present if name not in target}
     return json.dumps({**changes, **gone}, sort_keys=True, indent=2) + "\n"
-
-
-def environment(ctx: Context, found: Survey) -> dict[str, str]:
-    """`ctx.env` as a shell with the hook would have it: with the project's variables, PATH and
-    virtual environment.
-
-    Aliases, hooks and secrets are not in it.
-    """
-    env = dict(ctx.env)
-    plan = found.plan
-    if plan is None:
-        return env
-    if plan.venv and not env.get("VIRTUAL_ENV") and not _declined(ctx, plan):
-        env["VIRTUAL_ENV"] = plan.venv.path
-        env["VIRTUAL_ENV_PROMPT"] = os.path.basename(plan.venv.path)
-        env["PATH"] = _front(f"{plan.venv.path}/bin", env)
-        env.pop("PYTHONHOME", None)
-    for directory in reversed(plan.path):
-        env["PATH"] = _front(directory.path, env)
-    for variable in plan.variables:
-        env[variable.name] = expand(variable.value, env)
-    return env
-
-
-def _declined(ctx: Context, plan: Plan) -> bool:
-    """Has the user deactivated this project's virtual environment in this shell?"""
-    log = state.read(ctx.shell_env)
-    activated = any(record.name == "VIRTUAL_ENV" and record.new for record in log.records)
-    return activated and log.root == plan.root and not ctx.shell_env.get("VIRTUAL_ENV")
-
-
-def _front(directory: str, env: Mapping[str, str]) -> str:
-    return f"{directory}:{env['PATH']}" if env.get("PATH") else directory

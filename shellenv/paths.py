@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
@@ -78,17 +79,18 @@ def tilde(ctx: Context, path: str) -> str:
     return path
 
 
-def private_dir(path: str, uid: int | None = None) -> None:
+def private_dir(path: str, uid: int | None = None, follow: bool = True) -> None:
     """Make `path` a directory that only its user can enter (0700), with its parents.
 
     Raises ShellenvError if it cannot be made or if another user owns it: what is read back from
-    there is trusted. A directory that others could enter is closed to them.
+    there is trusted. A directory that others could enter is closed to them. Without `follow`, a
+    symbolic link is refused: in /tmp, anyone could have made it.
     """
     owner = os.geteuid() if uid is None else uid
     try:
         make_private(path)
-        status = os.stat(path)
-        if status.st_uid != owner:
+        status = os.stat(path, follow_symlinks=follow)
+        if status.st_uid != owner or stat.S_ISLNK(status.st_mode):
             raise ShellenvError(
                 f"{path} belongs to another user",
                 "remove it, or set HOME or the XDG_*_HOME variables to directories of your own",

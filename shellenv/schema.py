@@ -230,6 +230,9 @@ _REFUSED = {
     **dict.fromkeys(_PROMPTS.split(), "the prompt is the shell's; see [shellenv] prompt"),
     "PATH": "use [shellenv.path] prepend",
     "HOME": "the hook finds its own files by it",
+    "XDG_CACHE_HOME": "the hook finds its own files by it",
+    "XDG_CONFIG_HOME": "the hook finds its own files by it",
+    "XDG_STATE_HOME": "the hook finds its own files by it",
     "VIRTUAL_ENV": "the project's virtual environment sets it",
     "VIRTUAL_ENV_PROMPT": "the project's virtual environment sets it",
 }
@@ -283,6 +286,8 @@ def variable_problem(name: str) -> str:
         return f"{name} cannot be set here: {_REFUSED[name]}"
     if name.startswith(_OWN_PREFIXES):
         return f"{name} cannot be set here: it is shellenv's own"
+    if name.startswith("_OLD_VIRTUAL_"):
+        return f"{name} cannot be set here: a virtual environment's deactivate would restore it"
     return ""
 
 

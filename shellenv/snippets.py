@@ -48,13 +48,13 @@ def stamp(ctx: Context, watch: tuple[Watch, ...]) -> Stamps:
     times = [w.mtime for w in watch if w.mtime not in (None, PRESENT)]
     text = repr(watch).encode("utf-8", "surrogateescape")
     generation = f"{crc32(text):08x}{adler32(text):08x}"
-    runtime = ctx.env.get("XDG_RUNTIME_DIR") or "/tmp"
-    for top in (paths.cache_dir(ctx), f"{runtime}/shellenv-{ctx.uid}"):
-        if top is None:
-            continue
+    cache = paths.cache_dir(ctx)
+    runtime = ctx.env.get("XDG_RUNTIME_DIR", "")
+    spare = [f"{place}/shellenv-{ctx.uid}" for place in (runtime, "/tmp") if place.startswith("/")]
+    for top in (*([cache] if cache else []), *spare):
         target = f"{top}/stamps/{generation}"
         try:
-            paths.private_dir(top, ctx.uid)
+            paths.private_dir(top, ctx.uid, follow=top == cache)
             try:
                 _stamps(target, times)
             except OSError:

@@ -18,6 +18,9 @@ from typing import NamedTuple
 NAME = "__SHELLENV_UNDO"
 VERSION = "1"
 SEPARATOR = "\x1f"
+SLICE = 30_000
+"""How much of it one variable holds (characters): at most 128 KiB (bytes) can stand in one string
+of the environment (MAX_ARG_STRLEN of execve(2) on Linux)."""
 
 
 class Record(NamedTuple):
@@ -53,6 +56,16 @@ def decode(word: str) -> str:
 def is_part(name: str) -> bool:
     """Is `name` one of the variables that hold the log?"""
     return name == NAME or (name.startswith(NAME + "_") and name[len(NAME) + 1 :].isdigit())
+
+
+def write(log: Log) -> dict[str, str]:
+    """The variables that hold `log`; `read` gives it back."""
+    words = ["#", VERSION, log.key, log.root]
+    for kind, name, old, new in log.records:
+        words += [kind, name, *("-" if value is None else f"={value}" for value in (old, new))]
+    text = "".join(encode(word) + SEPARATOR for word in words)
+    parts = [text[start : start + SLICE] for start in range(0, len(text), SLICE)]
+    return {f"{NAME}_{number}" if number else NAME: part for number, part in enumerate(parts)}
 
 
 def read(env: Mapping[str, str]) -> Log:

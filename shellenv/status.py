@@ -14,7 +14,7 @@ from shellenv.config import Origin
 from shellenv.context import Context
 from shellenv.hint import hint, image_sign
 from shellenv.plan import Plan, Ref, Value
-from shellenv.survey import Blocked, survey
+from shellenv.survey import Blocked, Survey, survey
 
 Facts = dict[str, Any]
 
@@ -37,6 +37,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 def facts(ctx: Context) -> Facts:
     """All that is known about the current directory, as JSON-able values; secrets by name only."""
     found = survey(ctx, for_run=True)
+    would = survey(ctx, for_run=True, trusting=True)  # if all that waits were allowed
     plan = found.plan
     project = found.detection.project
     root = project.root if project else ""
@@ -59,7 +60,7 @@ def facts(ctx: Context) -> Facts:
         "exec_env": {"name": choice.exec_env or None, "because": choice.reason},
         "dock": ctx.env.get("SHELLENV_DOCK"),
         **_changes(plan),
-        "blocked": [_blocked(ctx, blocked) for blocked in _shown(found.blocked)],
+        "blocked": [_blocked(blocked, would) for blocked in _shown(would.blocked)],
         "passed_over": list(found.detection.passed_over),
         "warnings": list(found.warnings),
         "errors": [{"message": e.message, "hint": e.hint} for e in found.errors],
@@ -72,11 +73,13 @@ def _shell(ctx: Context, log: state.Log, plan: Plan | None) -> Facts:
     by_hand = [r.name for r in log.records if r.kind == "v" and env.get(r.name) != r.new]
     venv = env.get("VIRTUAL_ENV") or None
     wanted = plan.venv.path if plan and plan.venv else None
+    ours = next((r.new for r in log.records if r.name == "VIRTUAL_ENV"), None)
+    applied = bool(log.root) and plan is not None and not plan.empty and log.root == plan.root
     return {
         "root": log.root or None,
-        "applied": bool(log.root) and plan is not None and log.root == plan.root,
+        "applied": applied,
         "virtual_env": venv,
-        "venv_by_hand": venv != wanted and bool(log.root),
+        "venv_by_hand": applied and wanted is not None and venv != ours,
         "changed_by_hand": by_hand,
     }
 
@@ -113,9 +116,8 @@ def _shown(blocked: Iterable[Blocked]) -> Iterator[Blocked]:
     return (one for one in blocked if not one.path.endswith("/bin/activate.fish"))
 
 
-def _blocked(ctx: Context, blocked: Blocked) -> Facts:
+def _blocked(blocked: Blocked, would: Survey) -> Facts:
     """A blocked file, and what would happen if it were allowed."""
-    would = survey(ctx, trusting=True)
     effects = []
     if blocked.kind == "environment":
         effects.append(f"activate {blocked.path.removesuffix('/bin/activate')}")
@@ -147,6 +149,7 @@ def _effects(plan: Plan, file: str) -> Iterator[str]:
 STATES = {
     "blocked": "not allowed yet: read it, then run `shellenv allow`",
     "denied": "denied: `shellenv allow` would change that",
+    "foreign": "not used: it belongs to another user",
     "unsafe": "not used, because others can write to it: chmod o-w makes it yours",
 }
 
@@ -210,7 +213,7 @@ def _applied(found: Facts, short: Any) -> str:
         )
     if shell["applied"]:
         return "applied"
-    if shell["root"]:
+    if shell["root"] and shell["root"] != (found["project"] or {}).get("root"):
         return f"has {short(shell['root'])} applied; the next prompt brings it up to date"
     if found["project"] is None or not (found["variables"] or found["venv"] or found["path"]):
         return "nothing to apply"

@@ -33,11 +33,18 @@ class Watch(NamedTuple):
 
 
 class Blocked(NamedTuple):
-    """A file that is not read before the user allows it."""
+    """A file that is not used before the user allows it.
+
+    `directory` is the one whose project it belongs to, `content` what was read: what is approved
+    is what was looked at. `verdict` is one of shellenv.trust's, or `foreign`: another user's file
+    that cannot be read, or that stands where only one's own may.
+    """
 
     path: str
-    verdict: str  # blocked, denied or unsafe: see shellenv.trust
+    verdict: str
     kind: str  # settings, variables or environment
+    directory: str = ""
+    content: bytes = b""
 
 
 class Survey(NamedTuple):
@@ -107,13 +114,30 @@ class _Reader:
             self.layers[path] = None
             try:
                 content = config.read_bytes(path) if self.look(path) else None
-                if content is not None and not (
-                    ask and not self.allowed(path, content, "settings")
+                if content is not None and (
+                    self.allowed(path, content, "settings", root or "") if ask else self._ours(path)
                 ):
                     self.layers[path] = config.read_layer(path, root, content, personal=personal)
             except ShellenvError as error:
-                self._refuse(path, error)
+                if ask and self._is_foreign(path):  # nobody can break what is below their files
+                    self.blocked.append(Blocked(path, "foreign", "settings", root or ""))
+                else:
+                    self._refuse(path, error)
         return self.layers[path]
+
+    def _ours(self, path: str) -> bool:
+        """May a file that needs no approval be used? Not if others own it or can write to it."""
+        foreign = self._is_foreign(path)
+        if foreign or trust.writable_by_others(path):
+            self.blocked.append(Blocked(path, "foreign" if foreign else trust.UNSAFE, "settings"))
+            return False
+        return True
+
+    def _is_foreign(self, path: str) -> bool:
+        try:
+            return os.stat(path).st_uid not in (self.ctx.uid, 0)
+        except OSError:
+            return False
 
     def _refuse(self, path: str, error: ShellenvError) -> None:
         self.errors.append(error)
@@ -122,7 +146,7 @@ class _Reader:
         except OSError:
             self.seen[path] = None
 
-    def allowed(self, path: str, content: bytes, kind: str) -> bool:
+    def allowed(self, path: str, content: bytes, kind: str, directory: str) -> bool:
         """Has the user allowed this content? If not, that is noted, and the answer watched."""
         record = trust.record_path(self.ctx, path, content)
         if record and self.look(record):
@@ -130,7 +154,7 @@ class _Reader:
         verdict = trust.check(self.ctx, path, content)
         if verdict != "allowed":
             self.look(trust.denial_path(self.ctx, path) or path)
-            self.blocked.append(Blocked(path, verdict, kind))
+            self.blocked.append(Blocked(path, verdict, kind, directory, content))
         return verdict == "allowed" or (self.trusting and verdict == "blocked")
 
     def venv_allowed(self, path: str) -> bool:
@@ -138,7 +162,8 @@ class _Reader:
         scripts = [f"{path}/bin/{name}" for name in ("activate", "activate.fish")]
         contents = {script: _content(script) for script in scripts if self.look(script)}
         return bool(contents) and all(
-            content is not None and self.allowed(script, content, "environment")
+            content is not None
+            and self.allowed(script, content, "environment", os.path.dirname(path))
             for script, content in contents.items()
         )
 
@@ -161,7 +186,7 @@ class _Reader:
                 continue
             try:
                 content = config.read_bytes(path)
-                if content is not None and self.allowed(path, content, "variables"):
+                if content is not None and self.allowed(path, content, "variables", root):
                     found += _dotenv(path, content)
             except ShellenvError as error:
                 self._refuse(path, error)
@@ -216,7 +241,9 @@ def survey(
     merged = config.merge([*base, *(layer for _, layers in inner for layer in layers), environment])
     return Survey(
         detection=detection,
-        plan=_plan(reader, detection, merged, groups, activate),
+        plan=_plan(
+            reader, detection, merged, groups if _counts(detection, inner) else None, activate
+        ),
         config=merged,
         groups=groups,
         blocked=tuple(reader.blocked),
@@ -225,6 +252,13 @@ def survey(
         settings=settings,
         watch=reader.watch(),
     )
+
+
+def _counts(detection: project.Detection, inner: list[tuple[str, list[Layer]]]) -> bool:
+    """Does anything that is not blocked make this a project? A file that nobody has approved must
+    not even make the user's own settings apply: `prepend = bin` would mean its bin."""
+    found = detection.project
+    return found is not None and (found.venv is not None or any(layers for _, layers in inner))
 
 
 def _own_files(ctx: Context) -> list[str]:
@@ -247,7 +281,7 @@ def _plan(
     reader: _Reader,
     detection: project.Detection,
     merged: config.Config,
-    groups: tuple[Group, ...],
+    groups: tuple[Group, ...] | None,
     activate: str,
 ) -> Plan | None:
     if detection.candidate is None:
@@ -260,7 +294,7 @@ def _plan(
         return Plan(detection.candidate, root, name, notices=notices)
     quiet = merged.flag("shellenv", "quiet")
     notices = _lines((*merged.warnings, *(() if quiet else _requests(reader))))
-    if found is None:
+    if found is None or groups is None:
         return Plan(detection.candidate, root, name, notices=notices)
     venv = reader.venv(found.venv, activate)
     return make(detection.candidate, root, name, venv, groups, notices)
@@ -282,9 +316,11 @@ def _requests(reader: _Reader) -> tuple[str, ...]:
     """What to say about files that wait for the user: one line each, none for denied ones."""
     ctx = reader.ctx
     waiting = []
-    for path, verdict, _ in reader.blocked:
+    for path, verdict, _, directory, _ in reader.blocked:
         shown = paths.tilde(ctx, path)
-        if verdict == "unsafe":
+        if verdict == "foreign" and not directory:
+            waiting.append(f"{shown} is not used: it belongs to another user")
+        elif verdict == "unsafe":
             waiting.append(f"{shown} is not used: others can write to it (try chmod o-w)")
         elif verdict == "blocked" and not path.endswith(".fish"):
             waiting.append(f"{shown} is not allowed yet; read it, then run `shellenv allow`")

@@ -3,10 +3,6 @@ function __shellenv_fresh
 {% if guard.never %}
     return 1
 {% else %}
-{% if guard.stamps and guard.changed %}
-    test -n "$__shellenv_timeless"
-    and return 1
-{% endif %}
     test "$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET" = {{ guard.overrides }}
 {%- if guard.stamps %} \
         -a -d {{ guard.stamps }}
