@@ -84,7 +84,7 @@ def measure(tools: tuple[Tool, ...], effort: Effort, say: Callable[[str], None])
                 say(skipped[-1])
             else:
                 pairs.append(Pair(shell, tool))
-    with world(tools) as made:
+    with world(tools, growth=True) as made:
         say("processes")
         calls = {
             (shell.name, tool.name, action): counted
@@ -105,7 +105,7 @@ def measure(tools: tuple[Tool, ...], effort: Effort, say: Callable[[str], None])
                 for prompt, action in enumerate(("start-up", "start-up and first prompt")):
                     time = shell.start(tool, made, prompt=bool(prompt))
                     samples[shell.name, tool.name, action].append(time)
-        with world(_ours(tools), ENVIRONMENTS) as crowded:
+        with world(_ours(tools), environments=ENVIRONMENTS) as crowded:
             say("first cd")
             many: dict[tuple[str, int], list[float]] = defaultdict(list)
             for _ in range(effort.cold):

@@ -60,19 +60,22 @@ class World(NamedTuple):
 
 
 @contextmanager
-def world(tools: tuple[Tool, ...], environments: int = 0) -> Iterator[World]:
+def world(
+    tools: tuple[Tool, ...], *, growth: bool = False, environments: int = 0
+) -> Iterator[World]:
     """A home of its own, below the directory for temporary files, removed afterwards.
 
-    `environments`: so many more virtual environments are in it, for projects that are not there.
+    `growth`: with what is large in it. `environments`: so many more virtual environments are in it,
+    for projects that are not there.
     """
     top = Path(tempfile.mkdtemp(prefix="shellenv-bench-")).resolve()
     try:
-        yield _make(top, tools, environments)
+        yield _make(top, tools, growth, environments)
     finally:
         shutil.rmtree(top)
 
 
-def _make(home: Path, tools: tuple[Tool, ...], environments: int) -> World:
+def _make(home: Path, tools: tuple[Tool, ...], growth: bool, environments: int) -> World:
     env = {
         "HOME": str(home),
         "LANG": "C.UTF-8",
@@ -113,12 +116,13 @@ def _make(home: Path, tools: tuple[Tool, ...], environments: int) -> World:
         case.inside.mkdir(parents=True)
         case.outside.mkdir(parents=True, exist_ok=True)
     _configure(work / "shop", range(1, VARIABLES + 1), venv, ALIASES)
-    _configure(work / "deep", range(1, VARIABLES + 1), home / ".venv/deep", ALIASES)
-    _configure(work / "many", range(1, MANY + 1))
-    directory = work / "nest"
-    for level, name in enumerate("d" * DEPTH, 1):
-        directory /= name
-        _configure(directory, [level])
+    if growth:
+        _configure(work / "deep", range(1, VARIABLES + 1), home / ".venv/deep", ALIASES)
+        _configure(work / "many", range(1, MANY + 1))
+        directory = work / "nest"
+        for level, name in enumerate("d" * DEPTH, 1):
+            directory /= name
+            _configure(directory, [level])
     for number in range(environments):
         (home / f".venv/project-{number}").symlink_to("shop")
     for tool in tools:
@@ -151,29 +155,34 @@ def _configure(
         (root / name).write_text("\n".join(lines) + "\n")
 
 
+ALLOW = """
+import sys
+from shellenv.cli import main
+sys.exit(any([main(["allow", directory]) for directory in sys.argv[1:]]))
+"""
+
+
 def _approve(made: World, tools: tuple[Tool, ...]) -> None:
     """Let each tool trust the files that are for it."""
-    roots = sorted(path.parent for path in (made.home / "work").rglob("mise.toml"))
+    roots = sorted(str(path.parent) for path in (made.home / "work").rglob("mise.toml"))
     for tool in tools:
-        env = made.environment(tool)
-        for root in roots:
-            words = {
-                "shellenv": ["shellenv", "allow"],
-                "direnv": ["direnv", "allow"],
-                "mise": ["mise", "trust", "--quiet", "mise.toml"],
-            }.get(tool.name)
-            if words is None:
-                continue
-            if tool.name == "shellenv" and any(root in other.parents for other in roots):
-                continue  # it allows what is above, too
-            program = shutil.which(words[0], path=env["PATH"]) or words[0]
+        env = {**made.environment(tool), "PWD": str(made.home)}
+        if tool.name == "shellenv":  # all by one process: a hundred would take ten seconds
+            commands = [[str((tool.bin or Path()) / "python"), "-E", "-c", ALLOW, *roots]]
+        elif tool.name == "direnv":
+            commands = [["direnv", "allow", root] for root in roots]
+        elif tool.name == "mise":
+            commands = [["mise", "trust", "--quiet", f"{root}/mise.toml"] for root in roots]
+        else:
+            commands = []
+        for program, *words in commands:
             done = subprocess.run(
-                [program, *words[1:]],
-                env={**env, "PWD": str(root)},
-                cwd=root,
+                [shutil.which(program, path=env["PATH"]) or program, *words],
+                env=env,
+                cwd=made.home,
                 capture_output=True,
                 text=True,
                 check=False,
             )
             if done.returncode:
-                raise SystemExit(f"bench: failed: {' '.join(words)} in {root}\n{done.stderr}")
+                raise SystemExit(f"bench: failed: {program} {words[0]}\n{done.stderr}")
