@@ -12,7 +12,7 @@ import re
 
 # What the hook itself records, and what the generated scripts restore in their own deactivate.
 USUAL = re.compile(
-    r"_OLD_|VIRTUAL_ENV|PATH$|PS1$|PYTHONHOME$|SCRIPT_PATH$|_$|deactivate$|pydoc$|_bashify_path$|_fishify_path$"
+    r"_OLD_|VIRTUAL_ENV|PATH$|PS1$|PYTHONHOME$|SCRIPT_PATH$|_$|deactivate$|pydoc$|_bashify_path$|_fishify_path$|bashy_path$|fishy_path$"
     r"|_old_fish_prompt$|fish_prompt$|_VIRTUALENV|_tcl|TCL_LIBRARY$|TK_LIBRARY$|PKG_CONFIG_PATH$"
 )
 
