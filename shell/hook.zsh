@@ -117,7 +117,7 @@ __shellenv_inspect() {
 __shellenv_prepend() {
   emulate -L zsh
   local front=${(j.:.)@}:
-  [[ ${(t)PATH} != *readonly* ]] || { __shellenv_notice "PATH is readonly in this shell and stays as it is"; return 0 }
+  [[ ${(t)PATH} != *readonly* ]] || { __shellenv_notice "PATH is readonly in this shell and stays as it is"; return 0; }
   __shellenv_new_path=$front$PATH
   PATH=$front$PATH
   # A virtual environment's deactivate puts this one back: it must not lose our entries.
@@ -184,6 +184,7 @@ __shellenv_unwarned() {
 __shellenv_expect() {
   emulate -L zsh
   local word
+  local -a reply
   [[ -z ${PYTHONHOME+x} ]] || __shellenv_record e PYTHONHOME "=$PYTHONHOME" -
   for word in "${(@)argv[2,-1]}"; do
     case $word in
@@ -347,8 +348,7 @@ __shellenv_depart() {
     done
   fi
 
-  # Every generated activate script keeps the old PATH there as long as there is something to undo.
-  if [[ -z ${_OLD_VIRTUAL_PATH-} || ${VIRTUAL_ENV-} != $__shellenv_ours ]]; then
+  if [[ ${VIRTUAL_ENV:-$__shellenv_ours} != $__shellenv_ours ]] || (( ! $+functions[deactivate] )); then
     __shellenv_ours=
     return 0
   fi
@@ -387,7 +387,7 @@ __shellenv_restore() {
             -) unset $2 ;;
             '='*) typeset -gx -- $2$3 ;;
             \~*) typeset -g +x -- $2=${3#?} ;;
-            *) unset $2; eval ${3/#!typeset /typeset -g } ;;
+            *) unset $2; eval ${${3#!}/#typeset /typeset -g } ;;
           esac
         elif [[ $1 == v ]]; then
           __shellenv_carry[$2$4]=$3
@@ -466,8 +466,9 @@ __shellenv_inherit() {
   __shellenv_old_path=$PATH
   __shellenv_new_path=$PATH
   for kind name old new in "${(@)words[5,-2]}"; do
-    [[ $kind == [vepm] && $name != [0-9]* && $name != *[^a-zA-Z0-9_]* ]] || continue # aliases, functions and hooks are not inherited,
-    [[ $old == '='* ]] || old=-                                      # nor are variables that are not exported
+    # Aliases, functions and hooks are not inherited, nor are variables that were not exported.
+    [[ $kind:$name == ([vem]:*|p:PATH) && -n $name && $name != [0-9]* && $name != *[^a-zA-Z0-9_]* && $new == (-|=*) ]] || continue
+    [[ $old == '='* ]] || old=-
     if [[ $kind == p ]]; then
       __shellenv_old_path=${old#=}
       __shellenv_new_path=${new#=}
@@ -549,7 +550,7 @@ __shellenv_settings() {
     return 0
   fi
   (( $+functions[__shellenv_settled] )) && __shellenv_settled ||
-    { __shellenv_run_file $__shellenv_cache/settings.zsh && __shellenv_settled }
+    { __shellenv_run_file $__shellenv_cache/settings.zsh && __shellenv_settled; }
 }
 
 # Load the snippet of DIRECTORY; false if there is none, or it is not fresh.
