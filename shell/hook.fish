@@ -160,11 +160,10 @@ end
 
 # Append NAME to the log: TAG NAME.
 function __shellenv_record --argument-names tag name
-    switch $tag
-        case v
-            set -ga __shellenv_variables $name
-        case e
-            set -ga __shellenv_environment $name
+    if test $tag = v
+        set -ga __shellenv_variables $name
+    else
+        set -ga __shellenv_environment $name
     end
 end
 
@@ -432,8 +431,9 @@ function __shellenv_end
         or __shellenv_forget v $name
     end
     set -g __shellenv_carry
-    set -q __shellenv_functions[1]
-    and set -g __shellenv_shown (builtin functions $__shellenv_functions)
+    if set -q __shellenv_functions[1]
+        set -g __shellenv_shown (builtin functions $__shellenv_functions)
+    end
     __shellenv_publish
     set -g __shellenv_busy ''
     for code in $__shellenv_enter_code
@@ -661,16 +661,17 @@ function __shellenv_publish
         __shellenv_words v $name
         set -a words $__shellenv_words
     end
-    set -l encode ''
-    string match -qr '[%\x1f]' -- $words
-    and set encode yes
-    set -l text ''
-    for word in $words
-        if test -n "$encode"
+    if string match -qr '[%\x1f]' -- $words
+        set -l encoded
+        for word in $words
             __shellenv_replace $word % %25
             __shellenv_replace $__shellenv_text $__shellenv_us %1F
-            set word $__shellenv_text
+            set -a encoded $__shellenv_text
         end
+        set words $encoded
+    end
+    set -l text ''
+    for word in $words
         set text $text$word$__shellenv_us
     end
     set text $text$__shellenv_block_records
@@ -692,11 +693,10 @@ function __shellenv_words --argument-names tag name
     set -l how __shellenv_how_$tag$name
     set -l old __shellenv_old_$tag$name
     set -l new __shellenv_new_$tag$name
-    switch $$how
-        case = U
-            set -g __shellenv_words $tag $name "=$$old" $$new
-        case '*'
-            set -g __shellenv_words $tag $name - $$new
+    if builtin contains -- $$how = U
+        set -g __shellenv_words $tag $name "=$$old" $$new
+    else
+        set -g __shellenv_words $tag $name - $$new
     end
 end
 
@@ -885,7 +885,7 @@ function __shellenv_settle
         case '/*'
             set __shellenv_venvs $SHELLENV_VENV_DIR
         case '~' '~/*'
-            if test -n "$__shellenv_home"
+            if string match -q '/*' -- "$HOME"
                 set -l parts (string split -m 1 '~' -- $SHELLENV_VENV_DIR)
                 set __shellenv_venvs $HOME$parts[2]
             end
