@@ -74,15 +74,18 @@ def _primitives(shell: Shell) -> str:
     """Code that loads what the rest is made of, where `shellenv hook` was not evaluated, or was by
     an older version: then what that one did is undone by its own functions first."""
     static = shell.quote(f"{installation.static_dir()}/hook.{shell.name}")
+    program = shell.quote(installation.launcher())  # the bare name would be the function itself
     if shell.name == "fish":
         return (
-            f"if test x$__shellenv_version != x{HOOK_VERSION}\n"
+            f'if test "x$__shellenv_version" != x{HOOK_VERSION}\n'
             "    functions -q __shellenv_leave; and __shellenv_leave\n"
+            f"    set -q __shellenv_bin; or set -g __shellenv_bin {program}\n"
             f"    set -e __shellenv_shell\n    source {static} --definitions\nend\n"
         )
     return (
         f'if [ "${{__shellenv_version-}}" != {HOOK_VERSION} ]; then\n'
         "  if command -v __shellenv_leave >/dev/null; then __shellenv_leave; fi\n"
+        f'  [ -n "${{__shellenv_bin-}}" ] || __shellenv_bin={program}\n'
         f"  unset __shellenv_shell\n  \\. {static} --definitions\nfi\n"
     )
 
