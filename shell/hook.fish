@@ -786,6 +786,7 @@ function __shellenv_update
     set -g __shellenv_seen ''
     test -n "$__shellenv_paused$__shellenv_busy"
     and return
+    set -l directory "$PWD" # a leave hook may cd: then there is more to do
     __shellenv_change
     set -g __shellenv_guard true
     if test -z "$__shellenv_found$__shellenv_root"
@@ -796,7 +797,7 @@ function __shellenv_update
     else
         return # something is in the way: try again
     end
-    set -g __shellenv_seen "$PWD|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV"
+    set -g __shellenv_seen "$directory|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV"
 end
 
 # Look around and change what there is to change.

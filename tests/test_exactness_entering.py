@@ -350,6 +350,9 @@ def test_the_program_may_go_away_under_a_running_shell(shell: Shell, home: Home)
         for _ in range(2):
             assert session.enter() == ""
         assert session.value("X") is None
+        assert session.run(shell.cd(home.project("newer", venv=True))) == ""
+        assert session.run(shell.cd(known)) == ""
+        assert session.value("X") == "known"
         assert session.run(shell.cd("/")) == ""
         assert session.value("X") is None
 

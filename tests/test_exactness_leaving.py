@@ -271,6 +271,18 @@ def test_two_hundred_visits_leave_the_shell_as_it_was(shell: Shell, home: Home) 
 # --- virtual environments and hands -------------------------------------------------------------
 
 
+WAYS = ["nothing in the way", "a variable in the way"]
+
+
+def in_the_way(shell: Shell, way: str) -> str:
+    """Where nothing is in the way, hooks may change everything at once: not with this in the rc."""
+    return shell.set("X", "the user's") if way == "a variable in the way" else ""
+
+
+def outside(way: str) -> str | None:
+    return "the user's" if way == "a variable in the way" else None
+
+
 def activated(shell: Shell, home: Home, name: str) -> str:
     return shell.source(home.path / ".venv" / name / "bin" / shell.activate)
 
@@ -298,19 +310,20 @@ def test_an_environment_activated_by_hand_before_wins_and_stays(shell: Shell, ho
         assert session.prompt == "$ "
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_an_environment_activated_by_hand_inside_stays_when_the_project_goes(
-    shell: Shell, home: Home
+    shell: Shell, home: Home, way: str
 ) -> None:
     root = home.project("api", variables(X="1") + "[shellenv.path]\nprepend = bin\n", venv=True)
     home.venv("mine")
-    with shell.interactive() as session:
+    with shell.interactive(before=in_the_way(shell, way)) as session:
         session.run(shell.cd(root))
         session.run(activated(shell, home, "mine"))
         assert session.value("VIRTUAL_ENV") == str(home.path / ".venv/mine")
         session.enter()
         session.run(shell.cd("/"))
         assert session.value("VIRTUAL_ENV") == str(home.path / ".venv/mine")
-        assert session.value("X") is None
+        assert session.value("X") == outside(way)
         assert session.run(path(shell)) == f"{home.path}/.venv/mine/bin:{home.env['PATH']}\n"
         session.run("deactivate")
         assert session.value("VIRTUAL_ENV") is None
@@ -318,10 +331,13 @@ def test_an_environment_activated_by_hand_inside_stays_when_the_project_goes(
         assert session.prompt == "$ "
 
 
-def test_deactivate_inside_is_obeyed_until_the_project_is_left(shell: Shell, home: Home) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_deactivate_inside_is_obeyed_until_the_project_is_left(
+    shell: Shell, home: Home, way: str
+) -> None:
     root = home.project("api", variables(X="1") + "[shellenv.path]\nprepend = bin\n", venv=True)
     (root / "sub").mkdir()
-    with shell.interactive() as session:
+    with shell.interactive(before=in_the_way(shell, way)) as session:
         session.run(snapshot(shell, "before"))
         session.run(shell.cd(root))
         session.run("deactivate")

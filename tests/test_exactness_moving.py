@@ -376,6 +376,34 @@ def test_a_hook_that_changes_directory_or_fails_does_no_harm(shell: Shell, home:
     assert result.ok() == f"X=other\n{other}\n0\nX=broken\nX unset\n"
 
 
+def test_code_of_the_users_that_moves_while_changes_are_made_ends_where_it_should(
+    shell: Shell, home: Home
+) -> None:
+    other = home.project("other", variables(X="other"))
+    leaving = home.project(
+        "leaving", variables(X="leaving") + f"[shellenv.hooks]\nleave = cd {other}\n", venv=True
+    )
+    moving = home.project("moving", variables(X="moving"), venv=True)
+    script = home.path / ".venv/moving/bin" / shell.activate
+    write(script, f"{script.read_text()}\ncd {other}\ncd {moving}\n")
+    with shell.interactive() as session:
+        session.run(snapshot(shell, "before"))
+        session.run(shell.cd(moving))
+        assert session.value("X") == "moving"
+        session.run(shell.cd("/"))
+        assert session.value("X") is None
+        session.run(shell.cd(leaving))
+        assert session.value("X") == "leaving"
+        session.run(shell.cd("/"))
+        session.enter()
+        assert session.run("pwd") == f"{other}\n"
+        assert session.value("X") == "other"
+        assert session.value("VIRTUAL_ENV") is None
+        session.run(shell.cd("/"))
+        session.run(snapshot(shell, "after"))
+    assert change(shell) == {}
+
+
 def test_the_environment_that_exec_gives_is_the_one_of_the_hook(shell: Shell, home: Home) -> None:
     root = rich(home)
     show = "env | grep -E '^(PLAIN|ODD|REFERS|EMPTY|DASH|PATH|VIRTUAL_ENV)=' | sort"
