@@ -304,9 +304,9 @@ direnv and mise, counted by strace; threads are no forks.
 HEADER = HEADER.replace("{variables}", "ten").replace("{aliases}", "three")
 
 NOTES = {
-    REASONS: "The fastest of all runs, since these are differences. Templates are compiled when "
-    "the package is built (`hatch_build.py`): importing Jinja and compiling one here would take "
-    "another 30 to 40 ms.\n\n",
+    REASONS: "Processor time, the least of all runs, since these are differences. Templates are "
+    "compiled when the package is built (`hatch_build.py`): importing Jinja and compiling one "
+    "here would take another 30 to 40 ms.\n\n",
     "Its slowest imports": "By `python -X importtime`, which makes everything a little slower.\n\n",
     "Growth": "Each shell checked that its environment was right, inside and outside.\n\n",
 }

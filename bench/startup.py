@@ -30,16 +30,16 @@ class Breakdown(NamedTuple):
 
 
 def breakdown(tool: Tool, made: World, runs: int) -> Breakdown:
-    """Time the program whole and in parts, in turns; the fastest of `runs`, since differences
-    of medians are mostly noise."""
-    python, program = core()
+    """Time the program whole and in parts, in turns, by processor time: the least of `runs`,
+    since differences of medians are mostly noise."""
+    python, *options, program = core()
     env = {**made.environment(tool), "PWD": str(made.project.inside)}
     launcher = str(made.local / "shellenv")
     commands = {
         "whole": [launcher, "export", "bash"],
-        "core": [python, "-E", program, "export", "bash"],
-        "site": [python, "-E", "-c", "pass"],
-        "interpreter": [python, "-I", "-S", "-c", "pass"],
+        "core": [*core(), "export", "bash"],
+        "site": [python, *options, "-c", "pass"],
+        "interpreter": [python, *options, "-S", "-c", "pass"],
         "sh": ["/bin/sh", "-c", ":"],
     }
     times: dict[str, list[float]] = defaultdict(list)
@@ -49,17 +49,20 @@ def breakdown(tool: Tool, made: World, runs: int) -> Breakdown:
         for name, argv in commands.items():
             shutil.rmtree(made.cache, ignore_errors=True)
             # the directory by its name: the program believes $PWD only if it is the current one
-            times[name].append(spawn(_at(made.project.inside, argv), env) / 1e3)
+            used = spawn(_at(made.project.inside, argv), env, processor=True)
+            times[name].append(used / 1e3)
         shutil.rmtree(made.cache, ignore_errors=True)
         for module, alone, together in _import_times(
-            [python, "-E", "-X", "importtime", program, "export", "bash"], env, made.project.inside
+            [python, *options, "-X", "importtime", program, "export", "bash"],
+            env,
+            made.project.inside,
         ):
             own[module].append(alone)
             below[module].append(together)
     spent = {name: min(values) for name, values in times.items()}
     cd = spent["sh"]  # each of the others went through an sh, too
     imported = {module: min(values) for module, values in own.items()}
-    start = _modules_at_start(python)
+    start = _modules_at_start([python, *options])
     groups: dict[str, float] = defaultdict(float)
     for module, milliseconds in imported.items():
         if module not in start:
@@ -103,6 +106,6 @@ def _import_times(
     return [(name, int(alone) / 1e3, int(together) / 1e3) for alone, together, name in lines]
 
 
-def _modules_at_start(python: str) -> set[str]:
+def _modules_at_start(python: list[str]) -> set[str]:
     code = "import sys; print(*sys.modules)"
-    return set(subprocess.check_output([python, "-E", "-c", code], text=True).split())
+    return set(subprocess.check_output([*python, "-c", code], text=True).split())

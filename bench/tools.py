@@ -64,7 +64,8 @@ def shellenv() -> Tool:
 
 def core() -> list[str]:
     """The command line that the launcher runs for `shellenv`, without the launcher."""
-    return [str(CACHE / "shellenv/bin" / name) for name in ("python", "shellenv-core")]
+    python, program = (str(CACHE / "shellenv/bin" / name) for name in ("python", "shellenv-core"))
+    return [python, "-E", "-X", "utf8", program]
 
 
 def direnv() -> Tool:
