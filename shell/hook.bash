@@ -18,7 +18,7 @@ if \shopt -q expand_aliases; then
   \shopt -u expand_aliases
 fi
 
-__shellenv_version=2 # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=2                        # of what snippets call: shellenv/shells.py has it, too
 if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the state survives a second eval
   __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
@@ -205,6 +205,9 @@ __shellenv_activate() {
   __shellenv_standard=''
   if [[ $#${VIRTUAL_ENV+x}${VIRTUAL_ENV_PROMPT+x}${PYTHONHOME+x} == 1 ]]; then __shellenv_standard=yes; fi
   if [[ -n ${PYTHONHOME+x} ]]; then __shellenv_log+=(e PYTHONHOME "=$PYTHONHOME" -); fi
+  for __shellenv_n in deactivate pydoc; do
+    if declare -F "$__shellenv_n" >/dev/null; then __shellenv_function "$__shellenv_n"; fi
+  done
   if [[ $# -gt 1 ]]; then __shellenv_touches "${@:2}"; fi
   # shellcheck source=/dev/null
   . "$1/bin/activate"
@@ -228,11 +231,35 @@ __shellenv_touches() {
         __shellenv_alias_state "${1#a:}"
         __shellenv_log+=(a "${1#a:}" "$__shellenv_state" "$__shellenv_state")
         ;;
-      f:*) declare -F "${1#f:}" >/dev/null || __shellenv_log+=(f "${1#f:}" - "=") ;;
-      '*') __shellenv_variables ;;
+      f:*) __shellenv_function "${1#f:}" ;;
+      '*')
+        __shellenv_variables
+        __shellenv_touches_all "$__shellenv_names"
+        ;;
     esac
     shift
   done
+}
+
+# Write down all variables in NAMES, a space behind each; __shellenv_settle drops what stays the same.
+__shellenv_touches_all() {
+  local __shellenv_rest=${1# } __shellenv_n
+  while [[ -n $__shellenv_rest ]]; do
+    __shellenv_n=${__shellenv_rest%% *}
+    __shellenv_rest=${__shellenv_rest#* }
+    if __shellenv_inspect "$__shellenv_n" 2>/dev/null && [[ $__shellenv_state != !* ]]; then
+      __shellenv_log+=(e "$__shellenv_n" "$__shellenv_state" "$__shellenv_state")
+    fi
+  done
+}
+
+# Write down the function NAME, which an activate script defines.
+__shellenv_function() {
+  if declare -F "$1" >/dev/null; then
+    __shellenv_log+=(f "$1" "!$(declare -f "$1")" "=")
+  else
+    __shellenv_log+=(f "$1" - "=")
+  fi
 }
 
 # After an activate script has run: what has become of the things recorded since FIRST?
@@ -249,6 +276,14 @@ __shellenv_settle() {
     esac
   done
   if [[ -z $__shellenv_before ]]; then return 0; fi
+  local __shellenv_kept=("${__shellenv_log[@]:0:$1}")
+  for ((__shellenv_i = $1; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
+    if [[ ${__shellenv_log[__shellenv_i]} != e ]] ||
+      [ "${__shellenv_log[__shellenv_i + 2]#[=~]}" != "${__shellenv_log[__shellenv_i + 3]#=}" ]; then
+      __shellenv_kept+=("${__shellenv_log[@]:__shellenv_i:4}")
+    fi
+  done
+  __shellenv_log=("${__shellenv_kept[@]}")
   __shellenv_variables
   __shellenv_names=${__shellenv_names# }
   while [[ -n $__shellenv_names ]]; do
@@ -268,7 +303,9 @@ __shellenv_variables() {
     A B C D E F G H I J K L M N O P Q R S T U V W X Y Z _; do
     eval "for __shellenv_n in \${!$__shellenv_c@}; do
       case \$__shellenv_n in
-        __shellenv_* | _OLD_VIRTUAL_* | VIRTUAL_ENV* | BASH* | FUNCNAME | PIPESTATUS | _) ;;
+        __shellenv_* | __SHELLENV_* | _OLD_VIRTUAL_* | VIRTUAL_ENV* | PATH | PS1 | PWD | OLDPWD | IFS | _) ;;
+        BASH* | COMP_* | DIRSTACK | EPOCH* | FUNCNAME | GROUPS | HISTCMD | LINENO | OPT* | PIPESTATUS) ;;
+        PPID | RANDOM | SECONDS | SHELLOPTS | SHLVL | SRANDOM | UID | EUID) ;;
         *) __shellenv_names=\$__shellenv_names\$__shellenv_n' ' ;;
       esac
     done"
@@ -465,7 +502,12 @@ __shellenv_restore() {
         if [[ -n ${PS1-} ]]; then PS1=${PS1/"$__shellenv_n"/}; fi
         if [[ -n ${_OLD_VIRTUAL_PS1-} ]]; then _OLD_VIRTUAL_PS1=${_OLD_VIRTUAL_PS1/"$__shellenv_n"/}; fi
         ;;
-      f) unset -f "$__shellenv_n" ;;
+      f)
+        unset -f "$__shellenv_n"
+        if [[ ${__shellenv_log[__shellenv_i + 2]} == !* ]]; then
+          __shellenv_define "${__shellenv_log[__shellenv_i + 2]#!}"
+        fi
+        ;;
     esac
   done
   __shellenv_log=()
@@ -507,6 +549,17 @@ __shellenv_declare() {
       ;;
     =*) eval "$1$__shellenv_n" ;;
   esac
+}
+
+# Evaluate DEFINITION, of a function, without the user's aliases in it.
+__shellenv_define() {
+  if shopt -q expand_aliases; then
+    shopt -u expand_aliases
+    eval "$1"
+    shopt -s expand_aliases
+  else
+    eval "$1"
+  fi
 }
 
 # The variable NAME holds a PATH that was OLD and became NEW, which is OLD with entries in front;

@@ -225,7 +225,9 @@ end
 function __shellenv_define --argument-names name value
     set -l prefix
     set -l wraps --wraps $value
-    if string match -q -- "$name *" "$value "; and builtin contains -- $name (string split ' ' $value)[1]
+    if not string match -q -- "*$name*" $value
+        # The usual case: it does not mention itself
+    else if string match -q -- "$name *" "$value "; and builtin contains -- $name (string split ' ' $value)[1]
         # It calls what it hides
         set prefix 'command '
         builtin contains -- $name (builtin -n)
@@ -235,7 +237,6 @@ function __shellenv_define --argument-names name value
         set wraps # its completions would go in circles (sudo)
     end
     __shellenv_hide $name
-    true
     eval "function \$name \$wraps --description \"alias \$name=\$value\"
     $prefix$value \$argv
 end" 2>/dev/null
@@ -301,9 +302,11 @@ function __shellenv_activate
     set -q functions[1]
     and __shellenv_discover "$variables" "$functions"
     for name in $__shellenv_environment
-        set -g __shellenv_new_e$name -
-        set -qg $name
-        and set -g __shellenv_new_e$name "=$$name"
+        if set -qg $name
+            set -g __shellenv_new_e$name "=$$name"
+        else
+            set -g __shellenv_new_e$name -
+        end
     end
 end
 

@@ -30,26 +30,26 @@ __shellenv_initialize() {
   typeset -g __shellenv_shell=zsh
   typeset -g __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
   typeset -g __shellenv_nul=$'\0'
-  typeset -g __shellenv_key=       # the directory whose snippet is applied
-  typeset -g __shellenv_root=      # the root of its project
-  typeset -g __shellenv_loaded=    # the directory whose snippet is in memory
-  typeset -g __shellenv_found=     # the directory that the last look around found
-  typeset -g __shellenv_tried=     # a directory that the program could not serve: ask once, not at every prompt
-  typeset -g __shellenv_venv=      # $VIRTUAL_ENV as we last saw it
-  typeset -g __shellenv_ours=      # the virtual environment that we have activated
-  typeset -g __shellenv_declined=  # the root whose environment the user has deactivated
-  typeset -g __shellenv_paused=    # the user wants no changes
-  typeset -g __shellenv_gone=      # the user knows that the program is gone
-  typeset -g __shellenv_busy=      # changes are being made: the user's code in them may cd
-  typeset -g __shellenv_entering=  # the key whose changes are being made
-  typeset -g __shellenv_state=     # what __shellenv_inspect and __shellenv_alias_state found
-  typeset -g __shellenv_code=      # code of the user's that is to run next
-  typeset -ga __shellenv_entered=() # the ids of the hooks that were entered
-  typeset -ga __shellenv_said=()    # what the last apply said
-  typeset -ga __shellenv_saying=()  # what this one says
-  typeset -ga __shellenv_expected=() # what an activate script will change: KIND NAME OLD …
-  typeset -ga __shellenv_known=()   # what there was before it, if that cannot be known
-  typeset -gA __shellenv_carry=()   # variables changed by hand, to be carried over a reload: NAME=NEW to OLD
+  typeset -g __shellenv_key=             # the directory whose snippet is applied
+  typeset -g __shellenv_root=            # the root of its project
+  typeset -g __shellenv_loaded=          # the directory whose snippet is in memory
+  typeset -g __shellenv_found=           # the directory that the last look around found
+  typeset -g __shellenv_tried=           # a directory that the program could not serve: ask once, not at every prompt
+  typeset -g __shellenv_venv=            # $VIRTUAL_ENV as we last saw it
+  typeset -g __shellenv_ours=            # the virtual environment that we have activated
+  typeset -g __shellenv_declined=        # the root whose environment the user has deactivated
+  typeset -g __shellenv_paused=          # the user wants no changes
+  typeset -g __shellenv_gone=            # the user knows that the program is gone
+  typeset -g __shellenv_busy=            # changes are being made: the user's code in them may cd
+  typeset -g __shellenv_entering=        # the key whose changes are being made
+  typeset -g __shellenv_state=           # what __shellenv_inspect and __shellenv_alias_state found
+  typeset -g __shellenv_code=            # code of the user's that is to run next
+  typeset -ga __shellenv_entered=()      # the ids of the hooks that were entered
+  typeset -ga __shellenv_said=()         # what the last apply said
+  typeset -ga __shellenv_saying=()       # what this one says
+  typeset -ga __shellenv_expected=()     # what an activate script will change: KIND NAME OLD …
+  typeset -ga __shellenv_known=()        # what there was before it, if that cannot be known
+  typeset -gA __shellenv_carry=()        # variables changed by hand, to be carried over a reload: NAME=NEW to OLD
   # The undo log, oldest first: records KIND NAME OLD NEW, with a NUL between. Kinds: v variable, e variable
   # of a virtual environment, a alias, f function, m prompt marker, h hook. States: `-` (unset), `=value`
   # (exported), `~value` (a shell variable; a global alias) or `!declaration` (anything odder).
@@ -78,6 +78,7 @@ __shellenv_set() {
   fi
 }
 
+# The same, one by one: what was there is remembered, or is in the way.
 __shellenv_set_each() {
   local __shellenv_word __shellenv_name
   for __shellenv_word; do
@@ -117,7 +118,10 @@ __shellenv_inspect() {
 __shellenv_prepend() {
   emulate -L zsh
   local front=${(j.:.)@}:
-  [[ ${(t)PATH} != *readonly* ]] || { __shellenv_notice "PATH is readonly in this shell and stays as it is"; return 0; }
+  if [[ ${(t)PATH} == *readonly* ]]; then
+    __shellenv_notice 'PATH is readonly in this shell and stays as it is'
+    return 0
+  fi
   __shellenv_new_path=$front$PATH
   PATH=$front$PATH
   # A virtual environment's deactivate puts this one back: it must not lose our entries.
@@ -127,15 +131,16 @@ __shellenv_prepend() {
 # Define aliases: NAME=VALUE …
 __shellenv_alias() {
   emulate -L zsh
-  local word name
+  local word name old
   for word; do
     name=${word%%=*}
-    __shellenv_log+=("a$__shellenv_nul$name$__shellenv_nul${aliases[$name]+=}${aliases[$name]-${galiases[$name]+~}${galiases[$name]--}}$__shellenv_nul=${word#*=}")
+    old="${aliases[$name]+=}${aliases[$name]-${galiases[$name]+~}${galiases[$name]--}}" # as below
+    __shellenv_log+=("a$__shellenv_nul$name$__shellenv_nul$old$__shellenv_nul=${word#*=}")
   done
   alias -- "$@"
 }
 
-# The alias NAME, into __shellenv_state.
+# The state of the alias NAME, into __shellenv_state.
 __shellenv_alias_state() {
   __shellenv_state="${aliases[$1]+=}${aliases[$1]-${galiases[$1]+~}${galiases[$1]--}}"
 }
@@ -270,11 +275,16 @@ __shellenv_begin() {
     # kept from it, because it would put an old one back and lose the user's edits.
     if [[ -n "$__shellenv_ours" ]]; then
       __shellenv_path="$PATH"
-      __shellenv_unwarned deactivate
+      if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
+        __shellenv_unwarned deactivate
+      else
+        deactivate || :
+      fi
     fi
     __shellenv_restore "$2"
   fi
-  typeset -g __shellenv_entering="$1" __shellenv_root="$2" __shellenv_code='' __shellenv_old_path="$PATH" __shellenv_new_path="$PATH"
+  typeset -g __shellenv_entering="$1" __shellenv_root="$2" __shellenv_code='' \
+    __shellenv_old_path="$PATH" __shellenv_new_path="$PATH"
 }
 
 # All changes are made: this is the state of the shell from now on. Export the log, so that a child
@@ -300,7 +310,8 @@ __shellenv_end() {
 
   # Words with a unit separator (0x1f) behind each; in words that contain one, or %, it is percent-encoded.
   local -a words=("$__shellenv_key" "$__shellenv_root")
-  [[ $__shellenv_new_path == $__shellenv_old_path ]] || words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
+  [[ $__shellenv_new_path == $__shellenv_old_path ]] ||
+    words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
   text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
   [[ $text != *%* && $text != *$us* ]] || text=${${text//\%/%25}//$us/%1F}
   text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us"
@@ -467,7 +478,7 @@ __shellenv_inherit() {
   __shellenv_new_path=$PATH
   for kind name old new in "${(@)words[5,-2]}"; do
     # Aliases, functions and hooks are not inherited, nor are variables that were not exported.
-    [[ $kind:$name == ([vem]:*|p:PATH) && -n $name && $name != [0-9]* && $name != *[^a-zA-Z0-9_]* && $new == (-|=*) ]] || continue
+    [[ $kind:$name == ([vem]:[a-zA-Z_]*|p:PATH) && $name != *[^a-zA-Z0-9_]* && $new == (-|=*) ]] || continue
     [[ $old == '='* ]] || old=-
     if [[ $kind == p ]]; then
       __shellenv_old_path=${old#=}
@@ -489,26 +500,28 @@ __shellenv_inherit() {
 __shellenv_update() {
   # In a completion, `cd` is only looking around.
   [[ -z "$__shellenv_paused$__shellenv_busy${compstate+x}" ]] || return 0
-  typeset -g __shellenv_found=''
-  local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' \
+  local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' __shellenv_nearest='' \
     __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}"
   [[ "$__shellenv_home" != /* ]] || __shellenv_venvs="$__shellenv_home/.venv"
   while [[ "$__shellenv_home" == */ ]]; do __shellenv_home="${__shellenv_home%/}"; done
-  if [[ -n "${SHELLENV_VENV_DIR-}" || -e "$__shellenv_config/dockerutils.cfg" || -e /etc/shellenv/dockerutils.cfg ]]; then
+  if [[ -n "${SHELLENV_VENV_DIR-}" || -e "$__shellenv_config/dockerutils.cfg" ||
+    -e /etc/shellenv/dockerutils.cfg ]]; then
     __shellenv_settings || __shellenv_ask
   fi
 
   # The nearest directory that may have an environment: from the logical $PWD upward, stopping below
   # $HOME and / (at the end of which, and of //, there is no name).
-  while __shellenv_name="${__shellenv_directory##*/}" && [[ -n "$__shellenv_name" && "$__shellenv_directory" != "$__shellenv_home" ]]; do
+  while __shellenv_name="${__shellenv_directory##*/}" &&
+    [[ -n "$__shellenv_name" && "$__shellenv_directory" != "$__shellenv_home" ]]; do
     if [[ -e "$__shellenv_venvs/$__shellenv_name" || -e "$__shellenv_directory/.venv" ||
       -e "$__shellenv_directory/dockerutils.cfg" || -e "$__shellenv_directory/docker/dockerutils.cfg" ||
       -e "$__shellenv_config/projects/$__shellenv_name.cfg" ]]; then
-      typeset -g __shellenv_found="$__shellenv_directory"
+      __shellenv_nearest="$__shellenv_directory"
       break
     fi
     __shellenv_directory="${__shellenv_directory%/*}"
   done
+  typeset -g __shellenv_found="$__shellenv_nearest"
 
   if [[ -n "$__shellenv_asked" ]]; then
     : # for the settings, on which all else depends
@@ -518,13 +531,14 @@ __shellenv_update() {
     [[ -z "$__shellenv_root" ]] || __shellenv_next=__shellenv_leave
   elif [[ "$__shellenv_found" == "$__shellenv_key" ]] && __shellenv_fresh; then
     [[ "${VIRTUAL_ENV-}" == "$__shellenv_venv" ]] || __shellenv_follow
-  elif [[ "$__shellenv_found" == "$__shellenv_loaded" ]] && __shellenv_fresh || __shellenv_load "$__shellenv_found"; then
+  elif [[ "$__shellenv_found" == "$__shellenv_loaded" ]] && __shellenv_fresh ||
+    __shellenv_load "$__shellenv_found"; then
     __shellenv_next=__shellenv_apply
   else
     __shellenv_ask
   fi
   [[ -z "$__shellenv_asked" ]] || __shellenv_weigh
-  eval "$__shellenv_next" || :
+  [[ -z "$__shellenv_next" ]] || eval "$__shellenv_next" || :
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
@@ -564,7 +578,8 @@ __shellenv_load() {
 # line says for which directory it is, so that it is known to be whole.
 __shellenv_run_file() {
   local code
-  [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) && [[ $code == "# shellenv snippet $__shellenv_version"$'\n'* ]] && eval $code 2>/dev/null
+  [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) &&
+    [[ $code == "# shellenv snippet $__shellenv_version"$'\n'* ]] && eval $code 2>/dev/null
 }
 
 # Ask the program, which prints what to do, in its last line, and keeps it for the next time. What came

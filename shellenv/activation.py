@@ -12,7 +12,8 @@ import re
 
 # What the hook itself records, and what the generated scripts restore in their own deactivate.
 USUAL = re.compile(
-    r"_OLD_|VIRTUAL_ENV|PATH$|PS1$|PYTHONHOME$|SCRIPT_PATH$|_$|deactivate$|pydoc$|_bashify_path$|_fishify_path$|bashy_path$|fishy_path$"
+    r"_OLD_|VIRTUAL_ENV|CURRENT_(?:DIR|ENV|PATH)$|_VIRTUAL_(?:CHAR|PROMPT|REST)$|PATH$|PS1$"
+    r"|PYTHONHOME$|SCRIPT_PATH$|_$|deactivate$|pydoc$|_bashify_path$|_fishify_path$|bashy_path$|fishy_path$"
     r"|_old_fish_prompt$|fish_prompt$|_VIRTUALENV|_tcl|TCL_LIBRARY$|TK_LIBRARY$|PKG_CONFIG_PATH$"
 )
 
@@ -41,8 +42,14 @@ FISH = (
     ("a", re.compile(FISH_START + r"alias\s+(?:-\w+\s+)*([^\s=;'\"$]+)[\s=]", re.M)),
     ("a", re.compile(r"(?:^|;)\s*function\s+([\w.-]+)", re.M)),
 )
-DYNAMIC = re.compile(
-    r"(?:^|[;&|({]|\bthen|\belse|\bdo|\band|\bor)\s*(?:source|\.|eval)[ \t]+(?=[^\s\"|;])", re.M
+# Lines of generated scripts name one of these, or are nothing but grammar.
+USUAL_LINE = re.compile(
+    r"_OLD_|_old_|VIRTUAL_?ENV|_VIRTUAL_|\bPATH\b|PS1|PYTHONHOME|SCRIPT_PATH|deactivate|pydoc|hash\b"
+    r"|BASH|ZSH|KSH|OSTYPE|cygpath|uname|T[CK]L?_LIBRARY|PKG_CONFIG_PATH|fish_prompt|fishify|bashify"
+    r"|fish_function_path|old_status|set_color|CURRENT_|\$prompt|\bprompt\b|fishy_path|bashy_path"
+    r"|functions -|nondestructive|ksharrays|CYGWIN|exit 33|^echo |^set (?:-l|--local) "
+    r"|^(?:el)?if (?:\[|test) "
+    r"|^\W*(?:|if|fi|then|else|end|esac|do|done|return( \d)?|in|begin|unset|false)\W*$"
 )
 COMMENT = re.compile(r"^\s*#.*$", re.M)
 
@@ -50,8 +57,9 @@ COMMENT = re.compile(r"^\s*#.*$", re.M)
 def touches(script: str, fish: bool) -> tuple[str, ...]:
     """The words for `__shellenv_activate`: `v:VARIABLE`, `a:ALIAS`, `f:FUNCTION`, sorted.
 
-    `*` stands last if the script sources or evaluates more than can be read here. An alias of fish
-    is a function, so both are `a:` there.
+    `*` stands last if there is anything that generated scripts do not have: then more may happen
+    than can be read here, and all variables are to be looked at. An alias of fish is a function, so
+    both are `a:` there.
     """
     text = COMMENT.sub("", script)
     found = {
@@ -61,6 +69,6 @@ def touches(script: str, fish: bool) -> tuple[str, ...]:
         if not USUAL.match(name)
     }
     words = sorted(found)
-    if DYNAMIC.search(text):
+    if words or not all(USUAL_LINE.search(line.strip()) for line in text.splitlines()):
         words.append("*")
     return tuple(words)

@@ -32,7 +32,7 @@ __shellenv_clear() {
 __shellenv_apply() {
   __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
 {% if short %}
-  if [[ -n $__shellenv_attributes ]] && __shellenv_clear; then
+  if [[ -n $__shellenv_attributes ]] && __shellenv_clear{% if plan.venv %} && ! \declare -F deactivate >/dev/null{% endif %}; then
     __shellenv_shortcut() {
       \test "
         {%- for name in short.variable_names -%} ${ {{- name }}+=}${ {{- name }}-}{{ us }} {%- endfor -%}

@@ -37,7 +37,7 @@ BASH_OPTIONS = {
     "IFS of slashes": "IFS=/:=",
     "IFS empty": "IFS=",
     "IFS unset": "unset IFS",
-    "IFS unusual": "IFS=$'\\x1f\\x01\\x7f'",
+    "IFS unusual": "IFS=$'\\x1f:x'",
     "locale": "LC_ALL=C",
     "POSIXLY_CORRECT": "POSIXLY_CORRECT=1",
     "GLOBIGNORE": "GLOBIGNORE='*'",

@@ -101,7 +101,15 @@ def test_bash_is_as_shfmt_writes_it(rendered: Path) -> None:
 def test_shellcheck_has_nothing_to_say_about_bash(rendered: Path) -> None:
     # SC2016, SC1003: a `$` in single quotes, or a backslash before one, is what quoting is for.
     # SC2317: it does not see that the function which is defined on the way is called.
-    lint("shellcheck", "--norc", "-s", "bash", "-e", "SC2016,SC1003,SC2317", *texts_of("bash", rendered))
+    lint(
+        "shellcheck",
+        "--norc",
+        "-s",
+        "bash",
+        "-e",
+        "SC2016,SC1003,SC2317",
+        *texts_of("bash", rendered),
+    )
 
 
 def test_fish_is_as_fish_indent_writes_it(rendered: Path) -> None:
