@@ -22,7 +22,11 @@ GOOD = "[shellenv.env]\nGOOD = yes\n"
 @pytest.fixture(autouse=True)
 def _ready(request: pytest.FixtureRequest) -> None:
     if "shell" in request.fixturenames:
-        rendering.ready(request.getfixturevalue("shell").name)
+        shell: Shell = request.getfixturevalue("shell")
+        rendering.ready(shell.name)
+        runtime = shell.home.path.parent / "run"  # where stamps go that the cache cannot hold
+        runtime.mkdir(mode=0o700)
+        shell.env["XDG_RUNTIME_DIR"] = str(runtime)
 
 
 def expect(shell: Shell, session: Session, name: str, wanted: str | None) -> None:

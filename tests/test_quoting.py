@@ -147,7 +147,7 @@ def check(shell: Shell, wanted: dict[str, str], seen: rendering.Visit) -> None:
     assert (log.key, log.root) == (PLAN.key, PLAN.root), shell
 
 
-@settings(many, max_examples=60)
+@settings(many, max_examples=40)
 @given(batch=BATCHES)
 def test_any_value_of_any_variable_arrives_as_it_is(shell: Shell, batch: Batch) -> None:
     wanted = batch.values(400)
