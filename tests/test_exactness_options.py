@@ -37,7 +37,7 @@ BASH_OPTIONS = {
     "IFS of slashes": "IFS=/:=",
     "IFS empty": "IFS=",
     "IFS unset": "unset IFS",
-    "IFS unusual": "IFS=$'\\x1f:x'",
+    "IFS of the log's separator": "IFS=$'\\x1f%'",
     "locale": "LC_ALL=C",
     "POSIXLY_CORRECT": "POSIXLY_CORRECT=1",
     "GLOBIGNORE": "GLOBIGNORE='*'",
