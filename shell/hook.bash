@@ -54,11 +54,11 @@ fi
 
 __shellenv_us=$'\x1f'
 __shellenv_nl=$'\n'
-__shellenv_apostrophe="'" # for snippets, where a quoted one would not do
-__shellenv_attributes=    # does ${var@a} work here?
-__shellenv_coarse=        # does -nt compare whole seconds only?
-((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)) || __shellenv_attributes=yes
-((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 403)) || __shellenv_coarse=yes
+__shellenv_apostrophe="'"                             # for snippets, where a quoted one would not do
+__shellenv_attributes=                                # does ${var@a} work here?
+__shellenv_coarse=                                    # does -nt compare whole seconds only?
+((BASH_VERSINFO[0] < 5)) || __shellenv_attributes=yes # 4.4 has it, but its `local -` loses expand_aliases
+((BASH_VERSINFO[0] >= 5)) || __shellenv_coarse=yes    # 4.3 and 4.4, where they were built so
 
 # The directories of the XDG base directory specification; a relative value counts as unset.
 case ${XDG_CONFIG_HOME-}:${HOME-} in
@@ -570,9 +570,10 @@ __shellenv_unpath() {
     return 0
   fi
   local current=:${!1-}: old=:$2: new=:$3: front=${3%"$2"} entry
-  if [[ $current == *"$new"* ]]; then # edited in front and behind only
+  if [[ -n $front && $front != *: ]]; then front=$front:; fi # something stands behind OLD, too
+  if [[ $current == *"$new"* ]]; then                        # edited in front and behind only
     current=${current/"$new"/"$old"}
-  elif [[ -n $front && $current == *":$front"* ]]; then
+  elif [[ $new == *":$front$2:" && -n $front && $current == *":$front"* ]]; then
     current=${current/":$front"/:}
   else
     while [[ -n $front ]]; do

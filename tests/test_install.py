@@ -150,7 +150,7 @@ def tracked(*directories: str) -> set[str]:
         path.relative_to(SOURCE).as_posix()
         for directory in directories
         for path in (SOURCE / directory).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", ".hypothesis"}.intersection(path.parts)
     }
 
 
