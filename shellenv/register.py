@@ -36,8 +36,12 @@ def register(ctx: Context, args: Sequence[str]) -> int:
     nothing is registered. A host key that was accepted stays accepted.
     """
     options = parser("register-dock")
-    options.add_argument("host", metavar="HOST", help="[user@]HOST[:port], an IPv6 one in brackets")
-    options.add_argument("moniker", metavar="MONIKER", nargs="?", help="its name; default: HOST")
+    options.add_argument(
+        "words",
+        nargs="*",
+        metavar="HOST [MONIKER]",
+        help="[user@]HOST[:port], an IPv6 address in brackets; what to call it (default: HOST)",
+    )
     options.add_argument("--user", help="who to log in as (default: $DOCK_USER, or as ssh says)")
     options.add_argument("--port", help="sshd's port")
     options.add_argument("--identity", metavar="FILE", help="the private key to use")
@@ -48,8 +52,13 @@ def register(ctx: Context, args: Sequence[str]) -> int:
     )
     options.add_argument("--offline", action="store_true", help="do not ask the machine anything")
     options.add_argument("--dry-run", action="store_true", help="print what would change")
-    chosen = options.parse_intermixed_args(args)
-    dock = requested(ctx, chosen.host, chosen.moniker, chosen.user, chosen.port, chosen.identity)
+    # argparse loses what stands behind `--` if options and words are mixed
+    end = list(args).index("--") if "--" in args else len(args)
+    chosen = options.parse_intermixed_args(args[:end])
+    words = [*chosen.words, *args[end + 1 :]]
+    if len(words) not in (1, 2):
+        options.error("give a HOST, and a MONIKER if you like")
+    dock = requested(ctx, *words, user=chosen.user, port=chosen.port, identity=chosen.identity)
     wanted = _fingerprint(chosen.accept_host_key)
     planned = _registration(ctx, dock)
     if chosen.dry_run:
@@ -75,10 +84,11 @@ def register(ctx: Context, args: Sequence[str]) -> int:
 def requested(
     ctx: Context,
     host: str,
-    moniker: str | None,
-    user: str | None,
-    port: str | None,
-    identity: str | None,
+    moniker: str | None = None,
+    *,
+    user: str | None = None,
+    port: str | None = None,
+    identity: str | None = None,
 ) -> Dock:
     """The dock that the arguments describe. Raises ShellenvError for values that ssh could take
     for something else, and for an identity that is no file."""

@@ -109,11 +109,16 @@ class User:
 
     def argv(self, *words: str | Path) -> list[str]:
         ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        return ["setpriv", *ids, "--", *map(str, words)]
+        return [shutil.which("setpriv") or "setpriv", *ids, "--", *map(str, words)]
 
     def run(self, *words: str | Path, stdin: str = "") -> Result:
         """Run a program as this user, without a terminal anywhere."""
-        return run(["setsid", "-w", *self.argv(*words)], self.env, self.home, stdin)
+        return run(
+            [shutil.which("setsid") or "setsid", "-w", *self.argv(*words)],
+            self.env,
+            self.home,
+            stdin,
+        )
 
     @contextmanager
     def terminal(self, *words: str | Path) -> Iterator[pexpect.spawn[str]]:

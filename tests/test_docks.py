@@ -13,7 +13,9 @@ from pathlib import Path
 import pexpect
 import pytest
 from harness import Result, require, strict
+from places import context
 from servers import (
+    SOURCE,
     Server,
     User,
     frozen,
@@ -22,6 +24,9 @@ from servers import (
     python_for_others,
     refusing,
 )
+
+from shellenv import cli, register
+from shellenv.errors import ShellenvError
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +71,7 @@ def user(somebody: User) -> User:
     return somebody
 
 
-def register(user: User, server: Server, moniker: str = "dev", *more: str) -> Result:
+def add(user: User, server: Server, moniker: str = "dev", *more: str) -> Result:
     """Register a server whose key is known to be right."""
     fingerprint = server.fingerprint()
     words = [server.target, moniker, "--accept-host-key", fingerprint, *more]
@@ -94,7 +99,7 @@ def listed(user: User, *options: str) -> dict[str, dict[str, object]]:
 
 
 def test_a_registered_dock_is_known_to_plain_ssh_and_to_ls_dock(user: User, dock: Server) -> None:
-    result = register(user, dock)
+    result = add(user, dock)
     assert result.status == 0, result
     assert "docker 27.3.1" in result.stderr
     assert user.run("ssh", "-o", "BatchMode=yes", "dev", "echo here").ok() == "here\n"
@@ -162,8 +167,8 @@ def test_the_user_and_port_come_from_options_or_the_old_variable(user: User) -> 
 def test_an_identity_is_used_and_must_exist(user: User, dock: Server) -> None:
     refused(user.run("register-dock", "10.0.0.1", "--identity", "nowhere"), "nowhere")
     (user.home / ".ssh" / "id_ed25519").rename(user.home / "my key")
-    refused(register(user, dock), "authentication")
-    assert register(user, dock, "dev", "--identity", "my key").status == 0
+    refused(add(user, dock), "authentication")
+    assert add(user, dock, "dev", "--identity", "my key").status == 0
     assert user.run("ssh", "-o", "BatchMode=yes", "dev", "echo here").ok() == "here\n"
 
 
@@ -171,7 +176,7 @@ def test_an_identity_is_used_and_must_exist(user: User, dock: Server) -> None:
 def test_an_ipv6_address_is_written_in_brackets(user: User, base: Path, somebody: User) -> None:
     server = Server(base / "six", somebody, "::1")
     try:
-        assert register(user, server, "six").status == 0
+        assert add(user, server, "six").status == 0
         assert user.run("ssh-dock", "six", "--", "echo", "$SSH_CONNECTION").stdout.startswith("::1")
         assert f"[::1]:{server.port}" in user.run("ls-dock", "--offline").ok()
     finally:
@@ -208,52 +213,67 @@ def test_a_home_that_ssh_does_not_read_gets_no_line(user: User) -> None:
     assert user.run("ssh-dock", "dev", "--", "-V").stderr.splitlines()[0].endswith("10.0.0.1 -V")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--", "-oProxyCommand=touch${IFS}x"],
-        ["host name"],
-        ["host\nProxyCommand touch x"],
-        ["me\nProxyCommand x@host"],
-        ["--", "-oProxyCommand=x@host"],
-        ["%h"],
-        ["*.example.com"],
-        ["$(touch x)"],
-        ["h;touch x"],
-        ["fe80::1%eth0"],
-        ["[::1"],
-        ["host:"],
-        ["host:0"],
-        ["host:65536"],
-        ["host:22x"],
-        ["@host"],
-        [""],
-        ["host", "a b"],
-        ["host", "*"],
-        ["host", "!a"],
-        ["host", "a,b"],
-        ["host", "a?"],
-        ["host", "a\x1b[31m"],
-        ["host", "a\nProxyCommand touch x"],
-        ["host", ""],
-        ["host", "ünïcode"],
-        ["host", "--user=-oProxyCommand=x"],
-        ["host", "--user=a b"],
-        ["host", "--port=22 -oProxyCommand=x"],
-        ["host", "--port=-1"],
-        ["host", '--identity=key"\nProxyCommand x'],
-    ],
-)
-def test_what_ssh_could_take_for_something_else_is_refused(user: User, words: list[str]) -> None:
-    user.write('key"\nProxyCommand x', "")
+EVIL = [
+    ["-oProxyCommand=touch${IFS}x"],
+    ["host name"],
+    ["host\nProxyCommand touch x"],
+    ["me\nProxyCommand x@host"],
+    ["-oProxyCommand=x@host"],
+    ["%h"],
+    ["*.example.com"],
+    ["$(touch x)"],
+    ["h;touch x"],
+    ["fe80::1%eth0"],
+    ["[::1"],
+    ["[::1]22"],
+    ["[::1]:"],
+    ["host:"],
+    ["host:0"],
+    ["host:65536"],
+    ["host:22x"],
+    ["@host"],
+    [""],
+    ["host", "a b"],
+    ["host", "-a"],
+    ["host", "*"],
+    ["host", "!a"],
+    ["host", "a,b"],
+    ["host", "a?"],
+    ["host", "a\x1b[31m"],
+    ["host", "a\nProxyCommand touch x"],
+    ["host", ""],
+    ["host", "ünïcode"],
+    ["host", "--user=-oProxyCommand=x"],
+    ["host", "--user=a b"],
+    ["host", "--user=%r"],
+    ["host", "--port=22 -oProxyCommand=x"],
+    ["host", "--port=-1"],
+    ["host", '--identity=key"\nProxyCommand x'],
+    ["host", "--identity=%d"],
+]
+
+
+@pytest.mark.parametrize("words", EVIL, ids=repr)
+def test_what_ssh_could_take_for_something_else_is_refused(
+    tmp_path: Path, words: list[str]
+) -> None:
+    for name in ('key"\nProxyCommand x', "%d"):
+        (tmp_path / name).touch()
+    plain = [word for word in words if not word.startswith("--")]
+    options = dict(word[2:].split("=", 1) for word in words if word.startswith("--"))
+    with pytest.raises(ShellenvError) as caught:
+        register.requested(context(tmp_path), *plain, **options)
+    assert caught.value.status == 1
+    assert caught.value.hint
+
+
+def test_a_refusal_prints_no_control_character_and_changes_nothing(user: User) -> None:
     before = user.files()
-    options = [word for word in words if word.startswith("--") and word != "--"]
-    result = user.run(
-        "register-dock", "--offline", *options, *(w for w in words if w not in options)
-    )
-    assert result.status == 1, result
-    assert len(result.stderr.splitlines()) == 2, result
-    assert "\x1b" not in result.stderr
+    for words in (["--", "-oProxyCommand=touch x"], ["h\nProxyCommand x", "d"], ["h", "a\x1b[31m"]):
+        result = user.run("register-dock", "--offline", *words)
+        refused(result, "cannot be a dock's")
+        assert len(result.stderr.splitlines()) == 2
+        assert "\x1b" not in result.stderr
     assert user.files() == before
 
 
@@ -277,6 +297,7 @@ def test_without_a_terminal_an_unknown_key_is_refused_with_the_command_that_acce
 def test_at_a_terminal_the_fingerprint_is_shown_and_the_person_decides(
     user: User, dock: Server
 ) -> None:
+    user.write(".ssh/config", "HashKnownHosts no\n")  # Debian's default is yes
     before = user.files()
     for answer in ("n", ""):
         with user.terminal("register-dock", dock.target, "dev") as terminal:
@@ -317,6 +338,7 @@ def test_a_known_key_is_compared_too(user: User, dock: Server, jump: Server) -> 
 
 
 def test_the_fingerprint_may_be_of_any_key_that_the_machine_has(user: User, dock: Server) -> None:
+    user.write(".ssh/config", "HashKnownHosts no\n")
     fingerprint = dock.fingerprint("ecdsa")
     result = user.run("register-dock", dock.target, "dev", "--accept-host-key", fingerprint)
     assert result.status == 0, result
@@ -327,23 +349,25 @@ def test_the_fingerprint_may_be_of_any_key_that_the_machine_has(user: User, dock
 def test_accepted_keys_go_where_and_under_the_name_that_ssh_is_configured_for(
     user: User, dock: Server
 ) -> None:
-    user.write(".ssh/config", 'Host *\n  UserKnownHostsFile "~/my hosts" /dev/null\n')
+    user.write(
+        ".ssh/config", 'Host *\n  HashKnownHosts no\n  UserKnownHostsFile "~/my hosts" /dev/null\n'
+    )
     user.write("my hosts", "# no newline at the end", 0o600)
-    assert register(user, dock).status == 0
+    assert add(user, dock).status == 0
     assert (user.home / "my hosts").read_text().splitlines()[1:] == [dock.known_line().rstrip()]
     assert not user.known_hosts.exists()
 
 
 def test_a_host_key_alias_is_the_name_of_the_key(user: User, dock: Server) -> None:
-    user.write(".ssh/config", "Host dev\n  HostKeyAlias instance-1\n")
-    assert register(user, dock).status == 0
+    user.write(".ssh/config", "Host dev\n  HostKeyAlias instance-1\n  HashKnownHosts no\n")
+    assert add(user, dock).status == 0
     assert user.known_hosts.read_text() == dock.known_line("instance-1")
     assert user.run("ssh", "-o", "BatchMode=yes", "dev", "echo here").ok() == "here\n"
 
 
 def test_names_are_hashed_where_ssh_hashes_them(user: User, dock: Server) -> None:
     user.write(".ssh/config", "HashKnownHosts yes\n")
-    assert register(user, dock).status == 0
+    assert add(user, dock).status == 0
     assert user.known_hosts.read_text().startswith("|1|")
     found = user.run("ssh-keygen", "-F", f"[{dock.address}]:{dock.port}")
     assert dock.known_line().split()[2] in found.stdout
@@ -363,7 +387,7 @@ def test_keys_are_verified_also_where_the_configuration_says_no(
 
 def test_a_configuration_that_forgets_keys_is_refused(user: User, dock: Server) -> None:
     user.write(".ssh/config", "UserKnownHostsFile /dev/null\n")
-    refused(register(user, dock), "forgets the host keys")
+    refused(add(user, dock), "forgets the host keys")
 
 
 def test_a_changed_key_is_refused_loudly_with_the_line_and_the_command_for_later(
@@ -379,12 +403,12 @@ def test_a_changed_key_is_refused_loudly_with_the_line_and_the_command_for_later
     command = hint_command(result)
     assert command.startswith(f"ssh-keygen -f {user.known_hosts} -R ")
     assert user.run("sh", "-c", command).status == 0
-    assert register(user, dock).status == 0
+    assert add(user, dock).status == 0
 
 
 def test_a_revoked_key_is_refused(user: User, dock: Server) -> None:
     user.write(".ssh/known_hosts", "@revoked " + dock.known_line(), 0o600)
-    refused(register(user, dock), "revoked")
+    refused(add(user, dock), "revoked")
 
 
 # --- on the way there ---------------------------------------------------------------------------
@@ -398,10 +422,10 @@ def test_the_rule_for_an_address_holds_for_the_moniker(
         f"Host bastion\n  HostName {jump.address}\n  Port {jump.port}\n"
         f"Host 127.0.0.1\n  ProxyJump bastion\n",
     )
-    refused(register(user, dock), "on the way to dev")
+    refused(add(user, dock), "on the way to dev")
     user.write(".ssh/known_hosts", jump.known_line(), 0o600)
     before = jump.log.read_text().count("direct-tcpip")
-    assert register(user, dock).status == 0
+    assert add(user, dock).status == 0
     after = jump.log.read_text().count("direct-tcpip")
     assert after > before, "it went through the jump"
     assert user.run("ssh", "-o", "BatchMode=yes", "dev", "echo here").ok() == "here\n"
@@ -444,7 +468,7 @@ def test_a_machine_that_never_answers(user: User) -> None:
 
 def test_a_key_that_the_machine_does_not_take(user: User, dock: Server) -> None:
     (user.home / ".ssh" / "id_ed25519").unlink()
-    refused(register(user, dock), f"{user.name}@127.0.0.1: authentication failed (publickey)")
+    refused(add(user, dock), f"{user.name}@127.0.0.1: authentication failed (publickey)")
     assert not user.ssh_config.exists()
     assert not (user.config / "ssh_config").exists()
 
@@ -481,7 +505,7 @@ def test_a_machine_without_a_docker_to_use(
         (user.home / "remote" / "docker").unlink()
     else:
         user.write("remote/docker", f"#!/bin/sh\n{docker}\n", 0o755)
-    refused(register(user, dock), words)
+    refused(add(user, dock), words)
     assert not user.ssh_config.exists()
     assert not (user.config / "ssh_config").exists()
 
@@ -506,7 +530,7 @@ def test_an_ssh_configuration_that_does_not_parse(user: User) -> None:
 def test_all_docks_are_asked_and_each_says_what_is_wrong(
     user: User, dock: Server, jump: Server
 ) -> None:
-    assert register(user, dock, "good").status == 0
+    assert add(user, dock, "good").status == 0
     user.run("register-dock", "--offline", jump.target, "stranger")
     with refusing() as target:
         user.run("register-dock", "--offline", target, "down")
@@ -530,7 +554,7 @@ def test_all_docks_are_asked_and_each_says_what_is_wrong(
 
 
 def test_a_frozen_dock_does_not_keep_the_others(user: User, dock: Server) -> None:
-    assert register(user, dock, "good").status == 0
+    assert add(user, dock, "good").status == 0
     with frozen() as target:
         user.run("register-dock", "--offline", target, "mute")
         user.patience(5)
@@ -561,7 +585,7 @@ def test_without_docks_ls_dock_says_how_to_get_one(user: User) -> None:
 
 
 def test_ssh_dock_says_the_command_and_becomes_it(user: User, dock: Server) -> None:
-    assert register(user, dock).status == 0
+    assert add(user, dock).status == 0
     result = user.run("ssh-dock", "dev", "--", "read x; echo got $x; exit 7", stdin="it\n")
     assert (result.status, result.stdout) == (7, "got it\n")
     assert result.stderr == "ssh dev 'read x; echo got $x; exit 7'\n"
@@ -697,3 +721,12 @@ def test_an_unknown_dock_cannot_be_unregistered(user: User) -> None:
     before = user.files()
     refused(user.run("unregister-dock", "b"), "no dock is called 'b'")
     assert user.files() == before
+
+
+def test_each_bare_verb_is_installed_as_a_program_of_its_own() -> None:
+    text = (SOURCE / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.partition("[tool.hatch.build.targets.wheel.hooks.custom]")[2]
+    names = section.partition("names = [")[2].partition("]")[0]
+    assert {name.strip(' "') for name in names.split(",")} == {
+        name for name, verb in cli.VERBS.items() if verb.bare
+    }
