@@ -226,7 +226,9 @@ def _registration(ctx: Context, dock: Dock) -> list[Change]:
         before = sshconfig.read(config)
         after = sshconfig.with_include(before, own, ssh.home())
         if before != after:
-            sshconfig.check_writable(config, sshconfig.include_line(own, ssh.home()))
+            sshconfig.check_writable(
+                config, paths.tilde(ctx, config), sshconfig.include_line(own, ssh.home())
+            )
             changes.append(Change(config, before, after))
     return changes
 
@@ -308,7 +310,7 @@ def _offer_removal(ctx: Context, told: bool) -> None:
         if not agreed:
             return
     with _locked(ctx):
-        sshconfig.check_writable(config, line)
+        sshconfig.check_writable(config, name, line)
         before = sshconfig.read(config)
         after = sshconfig.without_include(before, own, ssh.home())
         sshconfig.replace(config, before, after)

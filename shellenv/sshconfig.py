@@ -98,14 +98,17 @@ def read(path: str) -> bytes:
     return content
 
 
-def check_writable(path: str, line: str) -> None:
-    """Raise ShellenvError, with `line` in the hint, if `path` is there and read-only."""
+def check_writable(path: str, name: str, line: str) -> None:
+    """Raise ShellenvError, with `line` in the hint, if `path` is there and read-only.
+
+    `name` is how people call it.
+    """
     real = os.path.realpath(path)
     with suppress(FileNotFoundError):
         # root may write everything, but who took the permission away meant it
         if not os.stat(real).st_mode & 0o200 or not os.access(real, os.W_OK):
             raise ShellenvError(
-                f"{path} is read-only; nothing was changed",
+                f"{name} is read-only; nothing was changed",
                 f"make this its first line yourself: {line}",
             )
 

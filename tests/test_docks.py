@@ -154,6 +154,17 @@ def test_a_dry_run_shows_the_diff_and_changes_nothing(user: User) -> None:
     assert user.files() == before
 
 
+def test_with_a_read_only_file_nothing_is_changed_and_the_line_is_said(user: User) -> None:
+    user.write(".ssh/config", "Host x\n", 0o400)
+    before = user.files()
+    result = user.run("register-dock", "--offline", "10.0.0.1", "dev")
+    refused(result, "~/.ssh/config is read-only")
+    assert result.stderr.endswith(": Include ~/.config/shellenv/ssh_config\n")
+    assert user.files() == before
+    user.write(".ssh/config", "Include ~/.config/shellenv/ssh_config\nHost x\n", 0o400)
+    assert user.run("register-dock", "--offline", "10.0.0.1", "dev").status == 0
+
+
 def test_the_user_and_port_come_from_options_or_the_old_variable(user: User) -> None:
     user.env["DOCK_USER"] = "admin"
     user.run("register-dock", "--offline", "10.0.0.1", "a")
