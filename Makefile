@@ -2,8 +2,8 @@
 # Both make what they need (.venv in this checkout, programs by apt when run as root) and are
 # quiet about what is already there.
 
-# What the tests and the linters start
-PARTS = zsh fish bats tmux strace shellcheck shfmt direnv
+# What the tests and the linters start; PROGRAM:PACKAGE where the names differ
+PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server
 BENCH_PARTS = zsh fish direnv strace npm
 
 .PHONY: help demo test lint bench clean venv dev parts
