@@ -90,9 +90,16 @@ def requested(
     port: str | None = None,
     identity: str | None = None,
 ) -> Dock:
-    """The dock that the arguments describe. Raises ShellenvError for values that ssh could take
-    for something else, and for an identity that is no file."""
+    """The dock that the arguments describe.
+
+    A known moniker in the place of HOST means that dock, with what the other arguments change.
+    Raises ShellenvError for values that ssh could take for something else, and for an identity
+    that is no file.
+    """
     own_user, name, own_port = docks.target(host)
+    base = Dock(name, name)
+    if moniker is None:
+        base = next((dock for dock in docks.known(ctx).docks if dock.moniker == name), base)
     if (own_user and user and own_user != user) or (
         own_port and port and own_port != docks.port_number(port)
     ):
@@ -103,11 +110,19 @@ def requested(
         if not os.path.isfile(paths.resolve(ctx, file, None) or file):
             raise ShellenvError(f"there is no identity file {identity}", "name a private key")
     if not own_user:
-        own_user = ctx.env.get("DOCK_USER", "") if user is None else user
+        own_user = base.user or ctx.env.get("DOCK_USER", "") if user is None else user
     if port is not None:
         own_port = docks.port_number(port)
-    name_here = name if moniker is None else moniker
-    return docks.checked(Dock(name_here, name, own_user, own_port, file, docks.own_file(ctx)))
+    return docks.checked(
+        Dock(
+            base.moniker if moniker is None else moniker,
+            base.host,
+            own_user,
+            own_port or base.port,
+            file or base.identity,
+            docks.own_file(ctx),
+        )
+    )
 
 
 def _fingerprint(text: str | None) -> str:
@@ -128,7 +143,7 @@ def _checked_version(ctx: Context, dock: Dock, wanted: str, args: Sequence[str])
     The key of the host is settled before anything is said about the user.
     """
     client = ssh.Client.create(ctx, ssh.connect_timeout(ctx))
-    _check_names(client, ctx, dock)
+    _check_names(client, dock)
     with _trial(dock) as words:
         facts = client.settings(words)
         answer = None if wanted else client.ask(words, dock.moniker, facts)
@@ -181,9 +196,9 @@ def _settle_key(
     say(f"shellenv: the key is now in {file}")
 
 
-def _check_names(client: ssh.Client, ctx: Context, dock: Dock) -> None:
+def _check_names(client: ssh.Client, dock: Dock) -> None:
     """Raise ShellenvError where a block of ours would change what the user's own names mean."""
-    own = {known.moniker for known in docks.parse(docks.read_text(docks.own_file(ctx)))}
+    own = {known.moniker for known in docks.parse(docks.read_text(dock.source))}
     if dock.moniker == dock.host:
         return
     for name in dict.fromkeys((dock.moniker, dock.host)):
@@ -226,9 +241,9 @@ def _registration(ctx: Context, dock: Dock) -> list[Change]:
         before = sshconfig.read(config)
         after = sshconfig.with_include(before, own, ssh.home())
         if before != after:
-            sshconfig.check_writable(
-                config, paths.tilde(ctx, config), sshconfig.include_line(own, ssh.home())
-            )
+            line = sshconfig.include_line(own, ssh.home())
+            hint = f"make this its first line yourself: {line}"
+            sshconfig.check_writable(config, paths.tilde(ctx, config), hint)
             changes.append(Change(config, before, after))
     return changes
 
@@ -310,7 +325,7 @@ def _offer_removal(ctx: Context, told: bool) -> None:
         if not agreed:
             return
     with _locked(ctx):
-        sshconfig.check_writable(config, name, line)
+        sshconfig.check_writable(config, name, f"take this line out yourself: {line}")
         before = sshconfig.read(config)
         after = sshconfig.without_include(before, own, ssh.home())
         sshconfig.replace(config, before, after)

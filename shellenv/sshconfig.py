@@ -98,18 +98,15 @@ def read(path: str) -> bytes:
     return content
 
 
-def check_writable(path: str, name: str, line: str) -> None:
-    """Raise ShellenvError, with `line` in the hint, if `path` is there and read-only.
-
-    `name` is how people call it.
-    """
+def check_writable(path: str, name: str, hint: str) -> None:
+    """Raise ShellenvError, with this hint, if `path`, which people call `name`, is read-only."""
     real = os.path.realpath(path)
     with suppress(FileNotFoundError):
         # root may write everything, but who took the permission away meant it
         if not os.stat(real).st_mode & 0o200 or not os.access(real, os.W_OK):
             raise ShellenvError(
-                f"{name} is read-only; nothing was changed",
-                f"make this its first line yourself: {line}",
+                f"{name} is read-only; it was not changed",
+                hint,
             )
 
 

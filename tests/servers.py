@@ -64,6 +64,11 @@ class User:
             shutil.copy(SOURCE / "shell" / "shellenv.sh", self.base / "bin" / name)
 
     def remove(self) -> None:
+        """Remove the user, once the servers' processes that serve it have noticed the end."""
+        end = time.monotonic() + TIMEOUT
+        while subprocess.run(["pgrep", "-u", self.name], stdout=subprocess.DEVNULL).returncode == 0:
+            assert time.monotonic() < end, "processes of the user do not end"
+            time.sleep(0.05)
         _with_password_file(["userdel", self.name])
 
     def move_in(self) -> None:

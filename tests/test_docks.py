@@ -158,7 +158,7 @@ def test_with_a_read_only_file_nothing_is_changed_and_the_line_is_said(user: Use
     user.write(".ssh/config", "Host x\n", 0o400)
     before = user.files()
     result = user.run("register-dock", "--offline", "10.0.0.1", "dev")
-    refused(result, "~/.ssh/config is read-only")
+    refused(result, "~/.ssh/config is read-only; it was not changed")
     assert result.stderr.endswith(": Include ~/.config/shellenv/ssh_config\n")
     assert user.files() == before
     user.write(".ssh/config", "Include ~/.config/shellenv/ssh_config\nHost x\n", 0o400)
@@ -417,6 +417,15 @@ def test_a_changed_key_is_refused_loudly_with_the_line_and_the_command_for_later
     assert add(user, dock).status == 0
 
 
+def test_a_dock_is_checked_again_by_its_moniker_alone(user: User, dock: Server) -> None:
+    user.run("register-dock", "--offline", dock.target, "dev", "--user", user.name)
+    before = (user.config / "ssh_config").read_bytes()
+    result = user.run("register-dock", "dev", "--accept-host-key", dock.fingerprint())
+    assert result.status == 0, result
+    assert (user.config / "ssh_config").read_bytes() == before
+    assert listed(user)["dev"]["reachable"] is True
+
+
 def test_a_revoked_key_is_refused(user: User, dock: Server) -> None:
     user.write(".ssh/known_hosts", "@revoked " + dock.known_line(), 0o600)
     refused(add(user, dock), "revoked")
@@ -574,6 +583,19 @@ def test_a_frozen_dock_does_not_keep_the_others(user: User, dock: Server) -> Non
     assert rows["mute"]["reachable"] is False
 
 
+def test_ctrl_c_ends_every_question_at_once(user: User) -> None:
+    with frozen() as target:
+        user.run("register-dock", "--offline", target, "mute")
+        with user.terminal("ls-dock") as terminal:
+            while subprocess.run(["pgrep", "-u", user.name, "-x", "ssh"], check=False).returncode:
+                assert terminal.isalive()
+            terminal.sendcontrol("c")
+            terminal.expect(pexpect.EOF)
+            terminal.close()
+            assert terminal.exitstatus == 130
+    assert subprocess.run(["pgrep", "-u", user.name, "-x", "ssh"], check=False).returncode == 1
+
+
 def test_offline_asks_nobody_and_needs_no_ssh(user: User) -> None:
     lines = "".join(f"Host d{n}\n  HostName 10.0.{n // 250}.{n % 250}\n" for n in range(1000))
     user.write(".config/shellenv/ssh_config", lines)
@@ -677,6 +699,16 @@ def test_nothing_in_a_dockerutils_file_is_run(user: User) -> None:
     assert [row["moniker"] for row in json.loads(result.stdout)] == ["10.0.0.1"]
     assert "~/.docker/bad/connection_config.txt is left out" in result.stderr
     assert not list(user.home.rglob("ran"))
+
+
+def test_a_dockerutils_dock_is_registered_by_its_moniker(user: User) -> None:
+    text = OLD.format("admin", "old", "10.0.0.1", "10.0.0.1")
+    user.write(".docker/10.0.0.1/connection_config.txt", text)
+    user.own(user.home)
+    assert user.run("register-dock", "--offline", "old").status == 0
+    assert "Host old\n  HostName 10.0.0.1\n  User admin\n" in (
+        user.config / "ssh_config"
+    ).read_text(encoding="utf-8")
 
 
 def test_a_dockerutils_dock_can_be_unregistered(user: User) -> None:
