@@ -28,6 +28,7 @@ lint: dev parts
 bench: dev
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
+	@.venv/bin/python -m bench.docks
 
 ## make clean   remove all that the others made in this checkout
 clean:

@@ -211,10 +211,14 @@ def _joined(text: str, blocks: Mapping[str, str]) -> str:
 
 def read_text(path: str) -> str:
     """A text file's content, "" if there is none. Raises ShellenvError if it cannot be read."""
+    return _read(path) or ""
+
+
+def _read(path: str) -> str | None:
     try:
         content = files.read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
-        return ""
+        return None
     except OSError as error:
         raise ShellenvError(f"cannot read {path}: {error.strerror}", "check its permissions") from (
             error
@@ -261,10 +265,10 @@ def _dockerutils(ctx: Context) -> tuple[list[Dock], list[str]]:
         names = []
     for name in names:
         path = f"{top}/{name}/connection_config.txt"
-        if not os.path.isfile(path):
-            continue
         try:
-            found.append(dockerutils_dock(read_text(path), name, ctx.env, path))
+            text = _read(path)
+            if text is not None:
+                found.append(dockerutils_dock(text, name, ctx.env, path))
         except ShellenvError as error:
             warnings.append(f"{paths.tilde(ctx, path)} is left out: {error.message}")
     return found, warnings
