@@ -348,6 +348,8 @@ def _ssh_reads_our_home(ctx: Context) -> bool:
 
 
 def _show(ctx: Context, changes: Sequence[Change]) -> None:
+    if all(change.before == change.after for change in changes):
+        say("shellenv: nothing would change")
     for change in changes:
         write(sshconfig.diff(paths.tilde(ctx, change.path), change.before, change.after))
 
@@ -385,6 +387,10 @@ def _locked(ctx: Context) -> Iterator[None]:
     path = f"{docks.own_file(ctx)}.lock"
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        if os.stat(os.path.dirname(path)).st_uid != ctx.uid:  # sudo that kept HOME
+            raise ShellenvError(
+                f"{os.path.dirname(path)} belongs to another user", "do this as that user"
+            )
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ShellenvError(

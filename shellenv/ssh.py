@@ -288,10 +288,18 @@ def known_hosts(facts: Mapping[str, str]) -> str | None:
 
 
 def home() -> str:
-    """The home directory that ssh uses: the password database's, never `$HOME` (ssh(1), FILES)."""
+    """The home directory that ssh uses: the password database's, never `$HOME` (ssh(1), FILES).
+
+    Raises ShellenvError for a user who is not in it.
+    """
     import pwd
 
-    return pwd.getpwuid(os.geteuid()).pw_dir.rstrip("/") or "/"
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir.rstrip("/") or "/"
+    except KeyError:
+        raise ShellenvError(
+            f"the password database has no user {os.geteuid()}", "ssh needs an entry there"
+        ) from None
 
 
 def connect_timeout(ctx: Context) -> int:
@@ -333,6 +341,7 @@ _OFFENDING = re.compile(r"Offending (?P<type>\S+) key in (?P<file>.+):(?P<line>\
 _REVOKED = re.compile(r"REVOKED HOST KEY|host key .* (?:is|was) revoked", re.IGNORECASE)
 _SHOWN = re.compile(r"\bSHA256:[A-Za-z0-9+/]{43}")
 _DENIED = re.compile(r"(?P<who>\S+): Permission denied \((?P<methods>[^)]*)\)")
+_FORWARD = re.compile(r"channel \d+: open failed: (?:connect failed: )?(?P<why>.*)")
 _CONNECT = re.compile(r"connect to host (?P<host>\S+) port (?P<port>\d+): (?P<why>.*)")
 
 
@@ -392,7 +401,7 @@ def _ssh_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> 
 
 
 def _connect_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> Problem:
-    if "timed out" in text or "Timeout" in text:
+    if ("timed out" in text or "Timeout" in text) and not _FORWARD.search(text):
         return _too_late(name, limit)
     if found := _CONNECT.search(text):
         where = f"{found['host']} port {found['port']}"
@@ -401,13 +410,20 @@ def _connect_problem(text: str, name: str, facts: Mapping[str, str], limit: int)
                 "refused", f"{where} refuses connections", "does sshd run there, at this port?"
             )
         return Problem("network", f"{where}: {found['why'].strip()}", "is the network up?")
+    if found := _FORWARD.search(text):
+        jump = facts.get("proxyjump", "")
+        why = found["why"].strip().rstrip(":")
+        kind = "refused" if "refused" in why else "network"
+        via = f" from {jump}" if jump else " from the machine on the way there"
+        return Problem(
+            kind, f"{name} cannot be reached{via}: {why}", "is it up, with sshd at this port?"
+        )
     if _DROPPED.search(text):
         return Problem(
             "closed",
             f"{name} closed the connection before it said who it is",
             "is it an ssh server? does it have too many connections, or a rule against yours?",
         )
-    del facts
     if "onfiguration option" in text or "terminating" in text:
         return Problem("configuration", f"ssh does not start: {_last(text)}", "mend ~/.ssh/config")
     return Problem("ssh", f"ssh to {name} failed: {_last(text)}", "ssh -v shows more")

@@ -453,6 +453,23 @@ def test_the_rule_for_an_address_holds_for_the_moniker(
     assert jump.log.read_text().count("direct-tcpip") >= after + 2
 
 
+def test_what_a_jump_cannot_reach_is_said(user: User, jump: Server) -> None:
+    user.write(".ssh/known_hosts", jump.known_line(), 0o600)
+    rules = f"  ProxyJump {jump.target}\n"
+    with refusing() as target:
+        user.write(".ssh/config", f"Host 127.0.0.1\n{rules}")
+        refused(user.run("register-dock", target), "cannot be reached from", "Connection refused")
+    with frozen() as target:
+        user.patience(3)
+        refused(user.run("register-dock", target), "did not answer within 3 s")
+    user.write(".ssh/config", f"Host nowhere.invalid\n{rules}")
+    user.patience(60)
+    refused(user.run("register-dock", "nowhere.invalid"), "cannot be reached from")
+    with refusing() as target:
+        user.write(".ssh/config", f"Host 10.0.0.1\n  ProxyJump {target}\n")
+        refused(user.run("register-dock", "10.0.0.1"), target.replace(":", " port "), "refuses")
+
+
 def test_an_agent_is_used(user: User, dock: Server) -> None:
     key = user.home / ".ssh" / "id_ed25519"
     script = (
@@ -699,6 +716,14 @@ def test_nothing_in_a_dockerutils_file_is_run(user: User) -> None:
     assert [row["moniker"] for row in json.loads(result.stdout)] == ["10.0.0.1"]
     assert "~/.docker/bad/connection_config.txt is left out" in result.stderr
     assert not list(user.home.rglob("ran"))
+
+
+def test_another_users_directory_is_left_alone(user: User) -> None:
+    directory = user.config / "ssh_config"
+    user.config.chmod(0o777)
+    os.chown(user.config, 0, 0)
+    refused(user.run("register-dock", "--offline", "10.0.0.1"), "belongs to another user")
+    assert not directory.exists()
 
 
 def test_a_dockerutils_dock_is_registered_by_its_moniker(user: User) -> None:
