@@ -322,6 +322,13 @@ def test_at_a_terminal_the_fingerprint_is_shown_and_the_person_decides(
         assert user.files() == before
     with user.terminal("register-dock", dock.target, "dev") as terminal:
         terminal.expect_exact("[y/N]")
+        terminal.sendcontrol("c")
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert terminal.exitstatus == 130
+    assert user.files() == before
+    with user.terminal("register-dock", dock.target, "dev") as terminal:
+        terminal.expect_exact("[y/N]")
         terminal.sendline("y")
         terminal.expect_exact("registered dev")
         terminal.expect(pexpect.EOF)
