@@ -403,6 +403,20 @@ def test_keys_are_verified_also_where_the_configuration_says_no(
     assert user.known_hosts.read_text() == wrong
 
 
+def test_a_registered_dock_is_verified_by_plain_ssh_and_ls_dock_too(
+    user: User, dock: Server
+) -> None:
+    user.write(".ssh/config", "StrictHostKeyChecking no\n")
+    user.run("register-dock", "--offline", dock.target, "dev")
+    assert "\nstricthostkeychecking ask\n" in user.run("ssh", "-G", "dev").stdout
+    own = user.config / "ssh_config"
+    user.write(".config/shellenv/ssh_config", own.read_text().replace("StrictHostKeyChecking", "#"))
+    problem = listed(user)["dev"]["problem"]
+    assert isinstance(problem, dict)
+    assert problem["kind"] == "unknown key"
+    assert not user.known_hosts.exists()
+
+
 def test_a_configuration_that_forgets_keys_is_refused(user: User, dock: Server) -> None:
     user.write(".ssh/config", "UserKnownHostsFile /dev/null\n")
     refused(add(user, dock), "forgets the host keys")
