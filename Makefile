@@ -2,8 +2,8 @@
 # Both make what they need (.venv in this checkout, programs by apt when run as root) and are
 # quiet about what is already there.
 
-# What the tests and the linters start
-PARTS = zsh fish bats tmux strace shellcheck shfmt direnv
+# What the tests and the linters start; PROGRAM:PACKAGE where the names differ
+PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server
 BENCH_PARTS = zsh fish direnv strace npm
 
 .PHONY: help demo test lint bench clean venv dev parts
@@ -28,6 +28,7 @@ lint: dev parts
 bench: dev
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
+	@.venv/bin/python -m bench.docks
 
 ## make clean   remove all that the others made in this checkout
 clean:

@@ -1,4 +1,5 @@
-"""What building the wheel adds: the templates, compiled (shellenv/precompiled.py says why)."""
+"""What building the wheel adds: the templates, compiled (shellenv/precompiled.py says why), and
+the launcher under the bare names of verbs, which pyproject.toml lists."""
 
 from __future__ import annotations
 
@@ -11,22 +12,25 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CompileTemplates(BuildHookInterface[Any]):
-    """Puts a module for each template beside the package's own."""
+class Additions(BuildHookInterface[Any]):
+    """Puts a module for each template beside the package's own, and makes the launchers."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        self.made = tempfile.mkdtemp()
+        for name in self.config["launchers"]:
+            # copies, because hatchling installs each file once
+            path = shutil.copy(Path(self.root, "shell", "shellenv.sh"), Path(self.made, name))
+            build_data["shared_scripts"][str(path)] = name
         if version == "editable":
             return  # it uses the source tree, where templates change
         sys.path.insert(0, self.root)
         from shellenv import render
 
-        self.modules = tempfile.mkdtemp()
         for name, source in render.compile_templates():
-            path = Path(self.modules, f"{name}.py")
+            path = Path(self.made, f"{name}.py")
             path.write_text(source, encoding="utf-8")
             build_data["force_include"][str(path)] = f"shellenv/{name}.py"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        del build_data, artifact_path
-        if version != "editable":
-            shutil.rmtree(self.modules)
+        del version, build_data, artifact_path
+        shutil.rmtree(self.made)

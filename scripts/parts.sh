@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# parts.sh PROGRAM…: makes sure that these programs are installed. As root on Debian it installs
-# what is missing; otherwise it says what to install, and fails.
+# parts.sh PROGRAM[:PACKAGE]…: makes sure that these programs are installed. As root on Debian it
+# installs what is missing; otherwise it says what to install, and fails.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+PATH=$PATH:/usr/sbin # where sshd is, and not everybody looks
 missing=()
-for program; do
+for part; do
+  program=${part%%:*}
   # macOS has nothing like it; the tests that count processes skip there.
   [ "$program:$(uname)" = strace:Darwin ] && continue
-  command -v "$program" >/dev/null || missing+=("$program")
+  command -v "$program" >/dev/null || missing+=("${part#*:}")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-# Each program's package has the program's name, in Debian and in Homebrew.
+# Unless a package is named it has the program's name, in Debian and in Homebrew.
 if can_apt; then
   apt_install "${missing[@]}" || fail "apt-get could not install: ${missing[*]}" 'See above.'
 elif command -v apt-get >/dev/null; then

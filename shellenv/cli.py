@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class Verb(NamedTuple):
     """A row of the table: where the verb is, how it is called, and how it is explained.
 
-    `target` is `module:function`, or "" for what only the hook in a shell can do.
+    `target` is `module:function`, or "" for what only the hook in a shell can do. A `bare` verb is
+    also a program of its own name: the launcher, installed once more (pyproject.toml lists them).
     """
 
     target: str
     arguments: str
     summary: str
     examples: tuple[str, ...]
+    bare: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -114,6 +116,48 @@ VERBS: dict[str, Verb] = {
             "shellenv config get env.PORT      PORT in [shellenv.env]",
             "shellenv config list --show-origin",
         ),
+    ),
+    "register-dock": Verb(
+        "shellenv.register:register",
+        "[user@]HOST[:port] [MONIKER] [OPTION...]",
+        "make a machine that hosts docker known, by a short name",
+        (
+            "register-dock ubuntu@10.1.2.3 gpu",
+            "register-dock [2001:db8::1]:2222 lab --identity ~/.ssh/lab",
+            "register-dock --dry-run 10.1.2.3 gpu      what would change in which file",
+        ),
+        bare=True,
+    ),
+    "unregister-dock": Verb(
+        "shellenv.register:unregister",
+        "[MONIKER] [--remove-include]",
+        "forget a dock",
+        (
+            "unregister-dock gpu",
+            "unregister-dock --remove-include          and our line in ~/.ssh/config",
+        ),
+        bare=True,
+    ),
+    "ls-dock": Verb(
+        "shellenv.fleet:ls",
+        "[--json] [--offline]",
+        "list the known docks, and ask them all for their docker",
+        (
+            "ls-dock",
+            "ls-dock --json | jq -r '.[] | select(.reachable).moniker'",
+            "ls-dock --offline                         without asking them",
+        ),
+        bare=True,
+    ),
+    "ssh-dock": Verb(
+        "shellenv.fleet:ssh_dock",
+        "MONIKER [-- CMD...]",
+        "log in to a dock, or run a command there as ssh does",
+        (
+            "ssh-dock gpu",
+            "ssh-dock gpu -- docker ps",
+        ),
+        bare=True,
     ),
 }
 
@@ -253,6 +297,16 @@ def say(*lines: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError):  # nobody is there to be told
             print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
+
+
+def ask(question: str) -> bool | None:
+    """Ask a person yes or no on stderr; None if there is no terminal on either side."""
+    if sys.stdin is None or sys.stderr is None:
+        return None
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    print(printable(question), "[y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def printable(text: str) -> str:

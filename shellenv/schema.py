@@ -21,9 +21,9 @@ class Key(NamedTuple):
     """One setting.
 
     `kind` is how its value is checked: `yes or no`, `directory` (absolute or from `~`), `paths`,
-    `code`, `text`, or the allowed words separated by ` | `. `name` is NAME where the user chooses
-    it. `default` is "" if there is none. `where` says in which files it counts; `variable` is the
-    environment variable that overrides the files, or "".
+    `code`, `text`, `seconds`, or the allowed words separated by ` | `. `name` is NAME where the
+    user chooses it. `default` is "" if there is none. `where` says in which files it counts;
+    `variable` is the environment variable that overrides the files, or "".
     """
 
     section: str
@@ -161,6 +161,15 @@ KEYS: tuple[Key, ...] = (
         "execution environment of a project that has no virtual environment.",
         "image = python:3.12-slim",
     ),
+    Key(
+        "shellenv.ssh",
+        "connect_timeout",
+        "seconds",
+        "10",
+        "How long a dock may take to answer, from 1 to 3600 seconds.",
+        "connect_timeout = 30",
+        OWN_FILES,
+    ),
 )
 
 FREE_SECTIONS = ("shellenv.env", "shellenv.aliases")
@@ -175,7 +184,7 @@ UNCHECKED_SECTIONS = (
 )
 """Known sections of which not every key is in the table yet: no key of theirs is unknown."""
 
-SECTIONS = (*dict.fromkeys(key.section for key in KEYS), *UNCHECKED_SECTIONS[1:])
+SECTIONS = tuple(dict.fromkeys([*(key.section for key in KEYS), *UNCHECKED_SECTIONS]))
 """Every known section whose name starts with `shellenv`."""
 
 VARIABLES = {key.variable: key for key in KEYS if key.variable}
@@ -312,6 +321,9 @@ def value_problem(kind: str, value: str) -> str:
     if " | " in kind:
         words = kind.split(" | ")
         return "" if value in words else f"{value!r} is none of {', '.join(words)}"
+    if kind == "seconds":
+        fits = value.isascii() and value.isdecimal() and 1 <= int(value[:9]) <= 3600
+        return "" if fits else f"{value!r} is no number of seconds from 1 to 3600"
     if kind == "directory" and not (value == "~" or value.startswith(("/", "~/"))):
         return f"{value!r} is not an absolute path (it may start with ~/)"
     return ""

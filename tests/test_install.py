@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from harness import SHELLS, Home, Result, Shell, require, run, trace_command, which
 
-from shellenv import precompiled
+from shellenv import cli, precompiled
 
 SOURCE = Path(__file__).resolve().parent.parent
 
@@ -165,7 +165,10 @@ def test_the_wheel_has_every_module_static_file_and_template(built: Built) -> No
     }
     modules = tracked("shellenv") | compiled
     assert modules | copied == {name for name in names if name.startswith("shellenv/")}
-    assert f"shellenv-{built.wheel.name.split('-')[1]}.data/scripts/shellenv" in names
+    bare = {name for name, verb in cli.VERBS.items() if verb.bare}
+    scripts = f"shellenv-{built.wheel.name.split('-')[1]}.data/scripts/"
+    installed = {name.removeprefix(scripts) for name in names if name.startswith(scripts)}
+    assert installed == {"shellenv", *bare}
 
 
 def test_the_sdist_has_what_a_packager_needs(built: Built) -> None:
@@ -232,6 +235,11 @@ def test_export_does_without_jinja(installed: Installed, user: Home, name: str) 
     assert f"{user.path}/.venv/api" in result.stdout
     assert "shellenv.render" in result.stderr
     assert "jinja2" not in result.stderr
+
+
+def test_a_bare_verb_is_a_program_of_its_own(user: Home) -> None:
+    result = run(["ls-dock", "--json"], user.env, user.path)
+    assert result.ok() == "[]\n"
 
 
 def test_status_explains_the_project(installed: Installed, user: Home) -> None:
