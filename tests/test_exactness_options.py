@@ -335,7 +335,9 @@ def test_errtrace_and_functrace_traps_find_no_failing_command_in_the_hook(
         assert session.run(shell.cd("/")) == "leaving\n"
 
 
-@pytest.mark.parametrize("program", [p for v in ("", "-3.2", "-4.4", "-5.3") if (p := which(f"bash{v}"))])
+@pytest.mark.parametrize(
+    "program", [p for v in ("", "-3.2", "-4.4", "-5.3") if (p := which(f"bash{v}"))]
+)
 def test_all_versions_of_bash_that_are_here_behave_the_same(home: Home, program: str) -> None:
     shell = Shell("bash", home)
     shell.program = program
