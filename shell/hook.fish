@@ -289,6 +289,11 @@ function __shellenv_activate
             case '*'
                 set variables (set -gn)
                 set functions (builtin functions -an)
+                for name in (set -gxn) # it may change any of them
+                    string match -qr '^(_|PATH|PWD|SHLVL|__SHELLENV_.*|_OLD_VIRTUAL_.*|VIRTUAL_ENV.*|PYTHONHOME)$' $name
+                    or builtin contains $name $__shellenv_environment
+                    or __shellenv_remember e $name
+                end
         end
     end
     __shellenv_source_activate $argv[1]

@@ -162,13 +162,13 @@ __shellenv_activate() {
     "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}${VIRTUAL_ENV+=}${VIRTUAL_ENV--}${__shellenv_nul}=$1"
     "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}${__shellenv_nul}-"
   )
-  [[ "$#${PYTHONHOME+x}" == 1 ]] || __shellenv_expect "$@"
+  [[ "$#${PYTHONHOME+x}${functions[deactivate]+x}${functions[pydoc]+x}" == 1 ]] || __shellenv_expect "$@"
   if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
     __shellenv_unwarned builtin source "$1/bin/activate"
   else
     builtin source "$1/bin/activate" || :
   fi
-  [[ "$#" == 1 ]] || __shellenv_settle
+  [[ -z "${__shellenv_expected[*]-}" ]] || __shellenv_settle
 }
 
 # Run COMMAND without warnings that it sets global variables in a function: that is our doing.
@@ -191,12 +191,26 @@ __shellenv_expect() {
   local word
   local -a reply
   [[ -z ${PYTHONHOME+x} ]] || __shellenv_record e PYTHONHOME "=$PYTHONHOME" -
+  for word in deactivate pydoc; do # what every script, or every one of virtualenv's, defines
+    (( ! $+functions[$word] )) || __shellenv_expected+=(f $word "!$functions[$word]")
+  done
   for word in "${(@)argv[2,-1]}"; do
     case $word in
       v:*) ! __shellenv_inspect ${word#v:} || __shellenv_expected+=(e ${word#v:} "$__shellenv_state") ;;
       a:*) __shellenv_alias_state ${word#a:}; __shellenv_expected+=(a ${word#a:} "$__shellenv_state") ;;
-      f:*) (( $+functions[${word#f:}] )) || __shellenv_expected+=(f ${word#f:} -) ;;
-      \*) __shellenv_know; __shellenv_known=($reply) ;;
+      f:*) __shellenv_expected+=(f ${word#f:} "${functions[${word#f:}]+!}${functions[${word#f:}]--}") ;;
+      \*) __shellenv_know; __shellenv_known=($reply); __shellenv_expect_all ;;
+    esac
+  done
+}
+
+# Note all variables of the user's; __shellenv_settle drops those that stay the same.
+__shellenv_expect_all() {
+  local __shellenv_name
+  for __shellenv_name in ${(k)parameters[(R)scalar*]}; do
+    case $__shellenv_name:$parameters[$__shellenv_name] in
+      (__shellenv_|__SHELLENV_|_OLD_VIRTUAL_|VIRTUAL_ENV)*|*:*(special|readonly|local|hide)*|_:*|(OLD|)PWD:*) ;;
+      *) ! __shellenv_inspect $__shellenv_name || __shellenv_expected+=(e $__shellenv_name "$__shellenv_state") ;;
     esac
   done
 }
@@ -215,7 +229,10 @@ __shellenv_settle() {
   fi
   for __shellenv_kind __shellenv_name __shellenv_old in "${(@)__shellenv_expected}"; do
     case $__shellenv_kind in
-      e) __shellenv_state="${(P)__shellenv_name+=}${(P)__shellenv_name--}" ;;
+      e)
+        __shellenv_state="${(P)__shellenv_name+=}${(P)__shellenv_name--}"
+        [[ ${__shellenv_old/#\~/=} != "$__shellenv_state" ]] || continue # it has not changed
+        ;;
       a) __shellenv_alias_state $__shellenv_name ;;
       f) __shellenv_state='=' ;;
     esac
@@ -412,7 +429,10 @@ __shellenv_restore() {
           *) galiases[$2]=${3#?} ;;
         esac
         ;;
-      f) (( ! $+functions[$2] )) || unfunction -- $2 ;;
+      f)
+        (( ! $+functions[$2] )) || unfunction -- $2
+        [[ $3 != !* ]] || functions[$2]=${3#!}
+        ;;
       m)
         [[ ${(t)PS1} != *readonly* ]] || continue
         PS1=${PS1/${4#=}}

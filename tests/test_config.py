@@ -283,9 +283,7 @@ def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
 def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     with open(tmp_path / "huge", "wb") as stream:
         stream.truncate(1 << 40)
-    content = config.read_bytes(str(tmp_path / "huge"))
-    assert content is not None
-    assert len(content) == MAX_BYTES + 1
+    assert "is larger than 1 MiB" in unreadable(tmp_path / "huge")
 
 
 # --- layers --------------------------------------------------------------------------------------
