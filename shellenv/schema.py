@@ -93,7 +93,7 @@ KEYS: tuple[Key, ...] = (
         "directory",
         "",
         "The only directory that this personal file is for, where two projects have one name.",
-        "root = ~/work/shop",
+        "root = ~/src/shop",
         PERSONAL_FILE,
     ),
     Key(

@@ -24,12 +24,6 @@ KEEP_NUMBER, KEEP_DAYS = 1000, 30
 """Stamps are swept when there are more than this many, and then only those older than this."""
 
 
-def snippet_dir(ctx: Context, shell: str, key: str) -> str | None:
-    """Where the snippet for `key` is kept; None where there is no place for it."""
-    cache = paths.cache_dir(ctx)
-    return f"{cache}/snippets/{shell}{key}" if cache else None
-
-
 class Stamps(NamedTuple):
     """Where the times of a watch list are kept; None if that cannot be. `problem` says why that
     is not in the cache, and is "" if it is, or if there is no home directory to have one in."""
