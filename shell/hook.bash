@@ -50,8 +50,15 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_path_new= # and after
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
+  # The dock layer, of which dock.bash has the rest
+  __shellenv_docked=     # the moniker of the dock
+  __shellenv_dock_at=    # the directory of the connection to it
+  __shellenv_dock_log=() # its own undo log
+  __shellenv_dock_busy=  # docking or casting off is under way
+  __shellenv_dock_tried= # the connection was lost, and was asked for again
 fi
 
+__shellenv_static=${BASH_SOURCE[0]%/*} # where this file is, and dock.bash
 __shellenv_us=$'\x1f'
 __shellenv_nl=$'\n'
 __shellenv_apostrophe="'"                             # for snippets, where a quoted one would not do
@@ -81,7 +88,9 @@ __shellenv_set() {
     set +u  # asking for the attributes of an unset variable is no mistake
   fi
   while [[ $# -gt 1 ]]; do
-    if __shellenv_inspect "$1"; then
+    if [[ -n $__shellenv_docked ]] && __shellenv_dock_covers "$1" "=$2"; then
+      __shellenv_log+=(v "$1" "$__shellenv_state" "=$2")
+    elif __shellenv_inspect "$1"; then
       if [[ -z ${__shellenv_carry+x} ]] || ! __shellenv_carried "$1" "=$2"; then
         __shellenv_log+=(v "$1" "$__shellenv_state" "=$2")
         case $__shellenv_state in !*) unset -v "$1" ;; esac # an integer would calculate with our value
@@ -472,7 +481,10 @@ __shellenv_restore() {
     __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
     case ${__shellenv_log[__shellenv_i]} in
       v | e)
-        if [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
+        if [[ -n $__shellenv_docked ]] &&
+          __shellenv_dock_covers "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}" "${__shellenv_log[__shellenv_i + 3]}"; then
+          : # done beneath
+        elif [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
           __shellenv_put "$__shellenv_n" "${__shellenv_log[__shellenv_i + 2]}"
         elif [[ ${__shellenv_log[__shellenv_i]}$1 == vyes ]]; then
           __shellenv_carry+=("$__shellenv_n${__shellenv_log[__shellenv_i + 3]}" "${__shellenv_log[__shellenv_i + 2]}")
@@ -860,6 +872,9 @@ __shellenv_prompt() {
   if [[ -z $__shellenv_busy$__shellenv_nocasematch$__shellenv_asking ]] || ! __shellenv_interrupted; then
     __shellenv_update || :
   fi
+  if [[ -n $__shellenv_docked && (-n $__shellenv_dock_busy || ! -e $__shellenv_dock_at/alive) ]]; then
+    __shellenv_dock_check
+  fi
   return "$__shellenv_status"
 }
 
@@ -877,8 +892,25 @@ shellenv() {
       __shellenv_tried=
       __shellenv_moved
       ;;
+    *:dock | *:castoff) "$@" ;;
     *) "$__shellenv_bin" "$@" ;;
   esac
+}
+
+# The dock layer is in a file of its own, which most shells never need: each of these loads it, and
+# with it the function that takes its place.
+dock() { __shellenv_load_dock && dock "$@"; }
+castoff() { __shellenv_load_dock && castoff "$@"; }
+__shellenv_dock_complete() { __shellenv_load_dock && __shellenv_dock_complete "$@"; }
+__shellenv_load_dock() {
+  local aliases='' # they are expanded while functions are defined, as above
+  if shopt -q expand_aliases; then
+    aliases=on
+    shopt -u expand_aliases
+  fi
+  # shellcheck source=shell/dock.bash
+  . "$__shellenv_static/dock.bash"
+  if [[ -n $aliases ]]; then shopt -s expand_aliases; fi
 }
 
 # Undo everything and do it anew, hooks included.
@@ -965,11 +997,15 @@ __shellenv_install() {
 if [[ -z $__shellenv_inherited ]]; then
   __shellenv_inherited=yes
   if [[ -n ${__SHELLENV_UNDO-} ]]; then __shellenv_inherit; fi
+  if [[ -n ${__SHELLENV_DOCK_UNDO-} ]]; then __shellenv_load_dock && __shellenv_dock_inherit; fi
 fi
 if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv export`
   __shellenv_install
-  # A script has no prompt that could notice where it is.
-  if [[ $- != *i* ]]; then __shellenv_moved; fi
+  if [[ $- == *i* ]]; then
+    complete -F __shellenv_dock_complete dock ssh-dock unregister-dock 2>/dev/null || :
+  else # a script has no prompt that could notice where it is
+    __shellenv_moved
+  fi
 fi
 
 if [[ -n $__shellenv_aliases ]]; then \shopt -s expand_aliases; fi

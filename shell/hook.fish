@@ -57,8 +57,17 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_entered # the ids of those that were entered
     set -g __shellenv_marks # the prompt markers that another shell has left in $PS1
     set -g __shellenv_carry # variables that the user changed by hand, carried over a reload
+    # The dock layer, of which dock.fish has the rest
+    set -g __shellenv_docked '' # the moniker of the dock
+    set -g __shellenv_dock_at '' # the directory of the connection to it
+    set -g __shellenv_dock_names # its own undo log: records of the tag d
+    set -g __shellenv_dock_marker '' # what it shows in the prompt
+    set -g __shellenv_dock_shown '' # by a function of its own
+    set -g __shellenv_dock_tried '' # the connection was lost, and was asked for again
+    set -g __shellenv_lost -n '' # true if it is, or if docking was interrupted
 end
 
+set -g __shellenv_static (status dirname) # where this file is, and dock.fish
 set -g __shellenv_us \x1f
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
 # at every prompt, which is exact but slow.
@@ -83,7 +92,9 @@ and set __shellenv_cache "$XDG_CACHE_HOME/shellenv"
 # Export variables: NAME VALUE …
 function __shellenv_set
     while set -q argv[2]
-        if not __shellenv_carried $argv[1] $argv[2]
+        if test -n "$__shellenv_docked"; and __shellenv_dock_covers $argv[1]
+            __shellenv_dock_set_beneath $argv[1] $argv[2]
+        else if not __shellenv_carried $argv[1] $argv[2]
             __shellenv_remember v $argv[1]
             set -g __shellenv_new_v$argv[1] "=$argv[2]"
             if true; and set -gx $argv[1] $argv[2] 2>/dev/null
@@ -138,7 +149,7 @@ function __shellenv_unblock
     set -g __shellenv_block_records ''
 end
 
-# Write down how the variable NAME is before it changes: TAG NAME, TAG being v or e.
+# Write down how the variable NAME is before it changes: TAG NAME, TAG being v, e or d.
 function __shellenv_remember --argument-names tag name
     set -l how __shellenv_how_$tag$name
     set -l old __shellenv_old_$tag$name
@@ -160,10 +171,13 @@ end
 
 # Append NAME to the log: TAG NAME.
 function __shellenv_record --argument-names tag name
-    if test $tag = v
-        set -ga __shellenv_variables $name
-    else
-        set -ga __shellenv_environment $name
+    switch $tag
+        case v
+            set -ga __shellenv_variables $name
+        case e
+            set -ga __shellenv_environment $name
+        case d
+            set -ga __shellenv_dock_names $name
     end
 end
 
@@ -376,12 +390,14 @@ function __shellenv_mark --argument-names text
     and return
     test -n "$VIRTUAL_ENV" -a -n "$VIRTUAL_ENV_DISABLE_PROMPT"
     and return
+    test -n "$__shellenv_dock_shown"
+    and __shellenv_dock_hide
     __shellenv_hide fish_mode_prompt
     set -g __shellenv_marker $text
-    function fish_mode_prompt --description 'The mode of vi\'s keys, and the project'
+    function fish_mode_prompt --description 'The mode of vi\'s keys, the dock, and the project'
         builtin contains fish_mode_prompt $__shellenv_hidden
         and __shellenv_users_fish_mode_prompt
-        builtin printf %s $__shellenv_marker
+        builtin printf %s $__shellenv_dock_marker $__shellenv_marker
     end
 end
 
@@ -536,6 +552,8 @@ function __shellenv_restore_functions
     set -g __shellenv_functions
     set -g __shellenv_hidden
     set -g __shellenv_shown
+    test -n "$__shellenv_docked"
+    and __shellenv_dock_show
 end
 
 # Leave our virtual environment by its own `deactivate`, for what people have added to it; PATH is
@@ -566,7 +584,9 @@ end
 # Put back the variables NAME … and drop their records: TAG AGAIN NAME …. AGAIN: see __shellenv_undo.
 function __shellenv_restore --argument-names tag again
     for name in $argv[3..-1]
-        if __shellenv_same $tag $name
+        if test $tag = v -a -n "$__shellenv_docked"; and __shellenv_dock_covers $name; and __shellenv_dock_put_beneath $name
+            # done
+        else if __shellenv_same $tag $name
             __shellenv_put $tag $name
         else if test -n "$again"
             set -ga __shellenv_carry $name
@@ -782,6 +802,8 @@ end
 # At every prompt: is all as it was? $__shellenv_probe are the paths where there was nothing on the
 # way up to what was found, as words of a `test`, and $__shellenv_guard is true while that is fresh.
 function __shellenv_check
+    test $__shellenv_lost
+    and __shellenv_dock_check
     if test "$PWD|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV" != "$__shellenv_seen" -o $__shellenv_probe
         or not $__shellenv_guard
         set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on
@@ -980,9 +1002,29 @@ function shellenv --description 'The project that this shell is in'
             set -g __shellenv_tried ''
             __shellenv_update
             return 0
+        case dock castoff 'dock *' 'castoff *'
+            $argv
         case '*'
             command $__shellenv_bin $argv
     end
+end
+
+# The dock layer is in a file of its own, which most shells never need: each of these loads it, and
+# with it the function that takes its place.
+function __shellenv_load_dock
+    builtin source $__shellenv_static/dock.fish
+end
+function dock
+    __shellenv_load_dock
+    dock $argv
+end
+function castoff
+    __shellenv_load_dock
+    castoff $argv
+end
+function __shellenv_dock_monikers
+    __shellenv_load_dock
+    __shellenv_dock_monikers
 end
 
 # Undo everything and do it anew, hooks included.
@@ -1013,6 +1055,10 @@ if test -z "$__shellenv_inherited"
     set -g __shellenv_inherited yes
     test -n "$__SHELLENV_UNDO"
     and __shellenv_inherit
+    if test -n "$__SHELLENV_DOCK_UNDO"
+        __shellenv_load_dock
+        __shellenv_dock_inherit
+    end
 end
 # A script may want no more than `shellenv export`, and a script that has read config.fish, as all do,
 # has not asked for anything.
@@ -1028,7 +1074,11 @@ else if status is-interactive; or not string match -qr '/config\.fish|/conf\.d/'
         __shellenv_update
     end
 
-    # A script has no prompt that could notice where it is.
-    status is-interactive
-    or __shellenv_update
+    if status is-interactive
+        for name in dock ssh-dock unregister-dock
+            complete -c $name -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
+        end
+    else # a script has no prompt that could notice where it is
+        __shellenv_update
+    end
 end

@@ -21,6 +21,7 @@ __shellenv_aliases= __shellenv_sh_glob=
 [[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
+__shellenv_static=${${(%):-%x}:h} # where this file is, and dock.zsh
 __shellenv_version=2 # of what snippets call: shellenv/shells.py has it, too
 
 # What this shell remembers; it survives a second eval of this file.
@@ -54,6 +55,12 @@ __shellenv_initialize() {
   # of a virtual environment, a alias, f function, m prompt marker, h hook. States: `-` (unset), `=value`
   # (exported), `~value` (a shell variable; a global alias) or `!declaration` (anything odder).
   typeset -ga __shellenv_log=()
+  # The dock layer, of which dock.zsh has the rest
+  typeset -g __shellenv_docked=          # the moniker of the dock
+  typeset -g __shellenv_dock_at=         # the directory of the connection to it
+  typeset -ga __shellenv_dock_log=()     # its own undo log
+  typeset -g __shellenv_dock_busy=       # docking or casting off is under way
+  typeset -g __shellenv_dock_tried=      # the connection was lost, and was asked for again
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
@@ -61,6 +68,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_config=${${(M)XDG_CONFIG_HOME:#/*}:-$home/.config}/shellenv
   typeset -g __shellenv_cache=${${(M)XDG_CACHE_HOME:#/*}:-$home/.cache}/shellenv
   __shellenv_inherit
+  [[ -z ${__SHELLENV_DOCK_UNDO-} ]] || { __shellenv_load_dock && __shellenv_dock_inherit; }
 }
 
 # --- primitives: what snippets are made of -------------------------------------------------------
@@ -70,7 +78,7 @@ __shellenv_set() {
   emulate -L zsh
   local -a __shellenv_names=("${(@)argv%%=*}")
   local -a __shellenv_exist=(\${+${^__shellenv_names}})
-  if [[ "${(e)__shellenv_exist}" == *1* ]] || (( $#__shellenv_carry )); then
+  if [[ "${(e)__shellenv_exist}" == *1* || -n $__shellenv_docked ]] || (( $#__shellenv_carry )); then
     __shellenv_set_each "$@"
   else # the common case: nothing to remember
     __shellenv_log+=(v$__shellenv_nul${^argv/=/$__shellenv_nul-$__shellenv_nul=})
@@ -83,8 +91,10 @@ __shellenv_set_each() {
   local __shellenv_word __shellenv_name
   for __shellenv_word; do
     __shellenv_name=${__shellenv_word%%=*}
+    if [[ -n $__shellenv_docked ]] && __shellenv_dock_covers $__shellenv_name "=${__shellenv_word#*=}"; then
+      __shellenv_record v $__shellenv_name "$__shellenv_state" "=${__shellenv_word#*=}"
     # Changed by hand, while the project's own value is what it was: that stays over a reload.
-    if [[ -n ${__shellenv_carry[$__shellenv_word]-} ]]; then
+    elif [[ -n ${__shellenv_carry[$__shellenv_word]-} ]]; then
       __shellenv_record v $__shellenv_name "$__shellenv_carry[$__shellenv_word]" "=${__shellenv_word#*=}"
     elif __shellenv_inspect $__shellenv_name; then
       __shellenv_record v $__shellenv_name "$__shellenv_state" "=${__shellenv_word#*=}"
@@ -399,7 +409,7 @@ __shellenv_restore() {
   local -a __shellenv_plain=(${(M)__shellenv_log:#v$__shellenv_nul*$__shellenv_nul-$__shellenv_nul=*})
   local -a __shellenv_names=(${${__shellenv_plain#??}%%$__shellenv_nul*})
   local -a __shellenv_values=(\${${^__shellenv_names}-})
-  if [[ "${(pj:\0:e)__shellenv_values}" == "${(pj:\0:)${(@)__shellenv_plain##*$__shellenv_nul=}}" ]]; then
+  if [[ -z $__shellenv_docked && "${(pj:\0:e)__shellenv_values}" == "${(pj:\0:)${(@)__shellenv_plain##*$__shellenv_nul=}}" ]]; then
     (( ! $#__shellenv_names )) || unset $__shellenv_names
     __shellenv_log=(${__shellenv_log:|__shellenv_plain})
   fi
@@ -408,7 +418,9 @@ __shellenv_restore() {
     set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
     case $1 in
       [veo])
-        if [[ ${(tP)2} == *readonly* ]]; then
+        if [[ -n $__shellenv_docked ]] && __shellenv_dock_covers $2 "$3" "$4"; then
+          : # done beneath
+        elif [[ ${(tP)2} == *readonly* ]]; then
           : # became so since
         elif [[ $1 == o || "${(P)2+=}${(P)2--}" == $4 ]]; then
           case $3 in
@@ -518,6 +530,8 @@ __shellenv_inherit() {
 # Before each prompt and after each change of directory: bring the shell up to date. ANEW: whatever is
 # in force, ask the program.
 __shellenv_update() {
+  [[ -z "$__shellenv_docked" || ( -z "$__shellenv_dock_busy" && -e "$__shellenv_dock_at/alive" ) ]] ||
+    __shellenv_dock_check
   # In a completion, `cd` is only looking around.
   [[ -z "$__shellenv_paused$__shellenv_busy${compstate+x}" ]] || return 0
   local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' __shellenv_nearest='' \
@@ -644,8 +658,19 @@ shellenv() {
       "$__shellenv_bin" "$@" || return
       __shellenv_retry
       ;;
+    *:dock | *:castoff) "$@" ;;
     *) "$__shellenv_bin" "$@" ;;
   esac
+}
+
+# The dock layer is in a file of its own, which most shells never need: each of these loads it, and
+# with it the function that takes its place.
+dock() { __shellenv_load_dock && dock "$@"; }
+castoff() { __shellenv_load_dock && castoff "$@"; }
+__shellenv_dock_complete() { __shellenv_load_dock && __shellenv_dock_complete "$@"; }
+__shellenv_load_dock() {
+  emulate -L zsh -o no_aliases # they are expanded while functions are read, as above
+  source $__shellenv_static/dock.zsh
 }
 
 # Undo everything and do it anew, hooks included.
@@ -681,6 +706,7 @@ __shellenv_install() {
 [[ -n ${__shellenv_shell-} ]] || __shellenv_initialize
 if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv export`
   __shellenv_install
+  (( ! $+functions[compdef] )) || compdef __shellenv_dock_complete dock ssh-dock unregister-dock
   # A script has no prompt that could notice where it is.
   [[ -o interactive ]] || __shellenv_update
 fi

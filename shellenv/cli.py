@@ -117,6 +117,22 @@ VERBS: dict[str, Verb] = {
             "shellenv config list --show-origin",
         ),
     ),
+    "dock": Verb(
+        "shellenv.dock:main",
+        "[user@]HOST[:port] | MONIKER",
+        "have this shell's docker on another machine",
+        (
+            "dock gpu                          a known dock (ls-dock lists them)",
+            "dock ubuntu@10.1.2.3              any machine that hosts docker",
+            "source dock gpu                   where the hook is not loaded (bash, zsh)",
+        ),
+    ),
+    "castoff": Verb(
+        "",
+        "",
+        "have this shell's docker where it was before",
+        ("castoff",),
+    ),
     "register-dock": Verb(
         "shellenv.register:register",
         "[user@]HOST[:port] [MONIKER] [OPTION...]",
@@ -237,7 +253,7 @@ def run(argv: list[str]) -> int:
         write(_help(name, verb))
         return 0
     if not verb.target:
-        raise _needs_hook(name)
+        raise needs_hook(name)
     module, _, function = verb.target.partition(":")
     from shellenv.context import Context
 
@@ -299,11 +315,15 @@ def say(*lines: str) -> None:
             print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
 
 
+def at_terminal() -> bool:
+    """Is there a person who can be told and asked something?"""
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
+
+
 def ask(question: str) -> bool | None:
     """Ask a person yes or no on stderr; None if there is no terminal on either side."""
-    if sys.stdin is None or sys.stderr is None:
-        return None
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not at_terminal():
         return None
     print(printable(question), "[y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -370,7 +390,8 @@ def _unknown(name: str) -> Exception:
     return ShellenvError(f"unknown {what} {name!r}", hint, 2)
 
 
-def _needs_hook(name: str) -> Exception:
+def needs_hook(name: str) -> Exception:
+    """The error of a verb that only the hook's function of that name can carry out."""
     from shellenv.context import Context
 
     shell = os.path.basename(Context.from_process().env.get("SHELL", ""))

@@ -39,10 +39,18 @@ def environment(ctx: Context, found: Survey) -> dict[str, str]:
         env["PATH"] = _front(directory.path, env)
     if env.get("PATH") != before.get("PATH"):
         records.insert(0, Record("p", "PATH", before.get("PATH", ""), env["PATH"]))
+    dock = state.read_dock(env)
     for variable in plan.variables:
         value = expand(variable.value, env)
-        records.append(Record("v", variable.name, env.get(variable.name), value))
-        env[variable.name] = value
+        covered = state.record_of(dock, variable.name)
+        if covered is not None and covered.new == env.get(variable.name):  # it goes beneath
+            records.append(Record("v", variable.name, covered.old, value))
+            dock = state.with_old(dock, variable.name, value)
+        else:
+            records.append(Record("v", variable.name, env.get(variable.name), value))
+            env[variable.name] = value
+    if dock.root:
+        env.update(state.write(dock, state.DOCK))
     return {**env, **state.write(Log(plan.key, plan.root, tuple(records)))}
 
 

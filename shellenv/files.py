@@ -55,3 +55,32 @@ def forget(path: str) -> None:
 
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
+
+
+def lock(path: str, seconds: float) -> int | None:
+    """A descriptor that holds the lock `path` until it is closed; None if another process holds it
+    for `seconds`. The file is made if it is not there. Raises OSError if that cannot be."""
+    import time
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + seconds
+    try:
+        while not _lock_now(descriptor):
+            if time.monotonic() >= end:
+                os.close(descriptor)
+                return None
+            time.sleep(0.02)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock_now(descriptor: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from shellenv import docks, ssh, sshconfig
+from shellenv import docks, ssh
 from shellenv.cli import parser, printable, say, write
 from shellenv.context import Context
 from shellenv.docks import Dock
@@ -49,11 +49,11 @@ def ask_all(ctx: Context, known: Sequence[Dock]) -> list[ssh.Answer]:
     from concurrent.futures import ThreadPoolExecutor
 
     client = ssh.Client.create(ctx, ssh.connect_timeout(ctx))
-    included = _included(ctx)
+    included = ssh.includes(ctx)
 
     def ask(dock: Dock) -> ssh.Answer:
         facts = {"user": dock.user} if dock.user else {}
-        return client.ask(_words(ctx, dock, included), dock.moniker, facts)
+        return client.ask(ssh.words(ctx, dock, included), dock.moniker, facts)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
@@ -128,7 +128,7 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
     name: str = options.parse_args(own).moniker
     dock = docks.find(docks.known(ctx).docks, name)
     program = ssh.program(ctx)
-    words = ["ssh", *_words(ctx, dock, _included(ctx)), *command]
+    words = ["ssh", *ssh.words(ctx, dock), *command]
     say(shlex.join(words))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a program inherits that
     try:
@@ -137,16 +137,3 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
         raise ShellenvError(f"cannot run {program}: {error.strerror}", "is it executable?") from (
             error
         )
-
-
-def _included(ctx: Context) -> bool:
-    """Does plain ssh know our docks?"""
-    home = ssh.home()
-    return sshconfig.has_include(sshconfig.read(f"{home}/.ssh/config"), docks.own_file(ctx), home)
-
-
-def _words(ctx: Context, dock: Dock, included: bool) -> list[str]:
-    """The words behind ssh that reach a dock, as short as they can be."""
-    if included and dock.source == docks.own_file(ctx):
-        return [dock.moniker]
-    return ssh.words(dock)

@@ -30,6 +30,15 @@ def state_dir(ctx: Context) -> str | None:
     return _base(ctx, "XDG_STATE_HOME", ".local/state")
 
 
+def runtime_dir(ctx: Context) -> str:
+    """Where sockets are, gone after a restart: `$XDG_RUNTIME_DIR/shellenv`; where that is not set,
+    below what systemd would set it to, or else `/tmp/shellenv-UID`."""
+    for base in (ctx.env.get("XDG_RUNTIME_DIR", ""), f"/run/user/{ctx.uid}"):
+        if base.startswith("/") and os.path.isdir(base):
+            return f"{base.rstrip('/')}/shellenv"
+    return f"/tmp/shellenv-{ctx.uid}"
+
+
 def system_file(ctx: Context) -> str:
     """The machine's configuration file."""
     return f"{ctx.system_config}/{USER_FILE}"

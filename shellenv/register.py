@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from shellenv import docks, files, paths, ssh, sshconfig
+from shellenv import docks, files, hostkeys, paths, ssh, sshconfig
 from shellenv.cli import ask, parser, say, write
 from shellenv.context import Context
 from shellenv.docks import Dock
@@ -148,52 +148,11 @@ def _checked_version(ctx: Context, dock: Dock, wanted: str, args: Sequence[str])
         facts = client.settings(words)
         answer = None if wanted else client.ask(words, dock.moniker, facts)
         if answer is None or (answer.problem and answer.problem.kind == "unknown key"):
-            _settle_key(client, words, dock, wanted, args, facts)
+            hostkeys.settle(client, words, dock, facts, ["register-dock", *args], wanted)
             answer = client.ask(words, dock.moniker, facts)
     if answer.problem:
         raise answer.problem.error()
     return answer.docker
-
-
-def _settle_key(
-    client: ssh.Client,
-    words: Sequence[str],
-    dock: Dock,
-    wanted: str,
-    args: Sequence[str],
-    facts: dict[str, str],
-) -> None:
-    """Have the host's key known, by the person's word or by comparing it; raises otherwise."""
-    import shlex
-
-    key = client.offered_key(words, dock.moniker, wanted)
-    shown = f"{key.kind} key {key.fingerprint}"
-    if wanted:
-        if key.fingerprint != wanted:
-            raise ShellenvError(
-                f"{dock.moniker} shows another host key: {shown}",
-                "is it the right machine, and the right fingerprint? nothing was accepted",
-            )
-        known = client.ask(words, dock.moniker, facts).problem
-        if known is None or known.kind != "unknown key":
-            return  # changed, revoked or known: what the next question finds
-    else:
-        say(
-            f"shellenv: the host key of {dock.moniker} ({dock.address}) is not known. It shows:",
-            f"  {shown}",
-            "Compare it with what whoever runs the machine says.",
-        )
-        agreed = ask("Is this its key?")
-        if agreed is None:
-            command = ["shellenv", "register-dock", *args, "--accept-host-key", key.fingerprint]
-            raise ShellenvError(
-                f"the host key of {dock.moniker} is not known, and there is no terminal to ask at",
-                f"if it is its key: {shlex.join(command)}",
-            )
-        if not agreed:
-            raise ShellenvError(f"the host key of {dock.moniker} was not accepted", "")
-    file = client.remember(key, facts, dock.moniker)
-    say(f"shellenv: the key is now in {file}")
 
 
 def _check_names(client: ssh.Client, dock: Dock) -> None:
@@ -381,33 +340,20 @@ def _carry_out(ctx: Context, changes: Sequence[Change]) -> None:
 @contextmanager
 def _locked(ctx: Context) -> Iterator[None]:
     """Have the files for this process alone; raises ShellenvError if another keeps them."""
-    import fcntl
-    import time
-
     path = f"{docks.own_file(ctx)}.lock"
+    directory = os.path.dirname(path)
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        if os.stat(os.path.dirname(path)).st_uid != ctx.uid:  # sudo that kept HOME
-            raise ShellenvError(
-                f"{os.path.dirname(path)} belongs to another user", "do this as that user"
-            )
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        if os.stat(directory).st_uid != ctx.uid:  # sudo that kept HOME
+            raise ShellenvError(f"{directory} belongs to another user", "do this as that user")
+        lock = files.lock(path, LOCK_SECONDS)
     except OSError as error:
         raise ShellenvError(
             f"cannot write {path}: {error.strerror}", "check its permissions and the free space"
         ) from error
+    if lock is None:
+        raise ShellenvError("another shellenv is changing the docks", "try again when it is done")
     try:
-        end = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise ShellenvError(
-                        "another shellenv is changing the docks", "try again when it is done"
-                    ) from None
-                time.sleep(0.05)
         yield
     finally:
-        os.close(descriptor)
+        os.close(lock)

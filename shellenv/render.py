@@ -164,14 +164,16 @@ def _block(variables: Iterable[Variable]) -> Block:
 def _split(variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
     """Those that can be set all at once before the others without making a difference, and the
     others: with references; or referred to by one further up, which means the outer value; or with
-    a value that the undo log encodes, since a block's values are compared with the log as they are.
+    a value that the undo log encodes, since a block's values are compared with the log as they are;
+    or one that a dock may hold, under which it is to go.
     """
     plain: list[Variable] = []
     others: list[Variable] = []
     referred: set[str] = set()
     for variable in variables:
         references = set(_references(variable.value))
-        later = references or variable.name in referred or _is_encoded(variable)
+        apart = variable.name in state.DOCKED or _is_encoded(variable)
+        later = apart or references or variable.name in referred
         (others if later else plain).append(variable)
         referred |= references
     return plain, others

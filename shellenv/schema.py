@@ -163,6 +163,17 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "shellenv.ssh",
+        "transport",
+        "socket | ssh",
+        "socket",
+        "How docker's clients reach a dock: `socket` forwards its docker socket to one on this "
+        "machine, which is as fast as a local engine; `ssh` makes docker use ssh of its own, which "
+        "takes a new session for each command.",
+        "transport = ssh",
+        OWN_FILES,
+    ),
+    Key(
+        "shellenv.ssh",
         "connect_timeout",
         "seconds",
         "10",

@@ -71,6 +71,10 @@ class Shell(NamedTuple):
     reference: Callable[[str, str], str]
     activate: str  # the script in <venv>/bin
 
+    def call(self, function: str, *words: str) -> str:
+        """A line that calls a function of the hook's with these words."""
+        return " ".join([function, *map(self.quote, words)]) + "\n"
+
 
 SHELLS = {
     shell.name: shell

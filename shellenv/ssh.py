@@ -9,13 +9,14 @@ or `KnownHostsCommand` exactly as they do.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from shellenv import docks, sshconfig
 from shellenv.context import Context
 from shellenv.docks import Dock
 from shellenv.errors import ShellenvError
+from shellenv.problems import DOCKER_PROBLEMS, DROPPED, Problem, diagnose
 
 if TYPE_CHECKING:
     import subprocess
@@ -35,25 +36,6 @@ OPTIONS = (
 VERSION = "docker version --format '{{.Server.Version}}'"
 """The question, in words that every login shell reads alike."""
 
-KEY_TYPES = (
-    "",
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
-    "rsa-sha2-512,rsa-sha2-256",
-)
-"""What to ask for until a machine shows the key that is looked for; first, what ssh prefers."""
-
-
-class Problem(NamedTuple):
-    """Why a machine does not answer. `kind` is for programs; the rest is as in ShellenvError."""
-
-    kind: str
-    message: str
-    hint: str
-
-    def error(self) -> ShellenvError:
-        return ShellenvError(self.message, self.hint)
-
 
 class Answer(NamedTuple):
     """What came of asking for docker's version. `reachable`: the user can log in there."""
@@ -61,14 +43,6 @@ class Answer(NamedTuple):
     reachable: bool
     docker: str = ""
     problem: Problem | None = None
-
-
-class HostKey(NamedTuple):
-    """A key that a machine has shown: its line for a known_hosts file, and how people see it."""
-
-    line: str
-    kind: str
-    fingerprint: str
 
 
 class Done(NamedTuple):
@@ -136,6 +110,34 @@ class Running:
             self.children.discard(child)
         return Done(status, os.fsdecode(out), os.fsdecode(err))
 
+    def wait(self, ctx: Context, argv: Sequence[str], limit: float | None) -> int | None:
+        """Run a program that goes into the background, until it has; its status, None if that took
+        longer than `limit` seconds.
+
+        Without a limit it may ask at the terminal. With one, it is in a session of its own, so that
+        no later Ctrl-C reaches it or what it has started for a jump.
+        """
+        import subprocess
+        import sys
+
+        told = sys.stderr is not None and sys.stderr.isatty()  # to touch a security key, for one
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if told else subprocess.DEVNULL,
+            env={**surroundings(ctx), "LC_ALL": "C"},
+            start_new_session=limit is not None,
+        )
+        try:
+            return child.wait(limit)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if child.poll() is None:
+                self._end(child) if limit is not None else child.terminate()
+                child.wait()
+
     def end(self) -> None:
         """End all of them, and what they started."""
         for child in tuple(self.children):
@@ -187,104 +189,12 @@ class Client(NamedTuple):
 
         end = monotonic() + self.limit
         done = self.call(words, VERSION, self.limit)
-        if done.status == 255 and _DROPPED.search(done.stderr):  # too many at once, at a jump
+        if done.status == 255 and DROPPED.search(done.stderr):  # too many at once, at a jump
             done = self.call(words, VERSION, end - monotonic())
         if done.status == 0 and done.stdout.strip():
             return Answer(True, done.stdout.split()[-1])
         problem = diagnose(done, name, facts, self.limit)
         return Answer(problem.kind in DOCKER_PROBLEMS, "", problem)
-
-    def offered_key(self, words: Sequence[str], name: str, wanted: str = "") -> HostKey:
-        """The key that a machine shows, without logging in there; nothing is written down.
-
-        With `wanted`, a fingerprint, its other keys are looked at until one has it; if none has,
-        the first is returned. Raises ShellenvError if it shows none.
-        """
-        import tempfile
-
-        first: HostKey | None = None
-        for types in KEY_TYPES if wanted else KEY_TYPES[:1]:
-            with tempfile.TemporaryDirectory(prefix="shellenv-") as directory:
-                key = self._shown_key(words, name, types, f"{directory}/known")
-            first = first or key
-            if key and key.fingerprint == wanted:
-                return key
-        assert first is not None  # else _shown_key raised at the first type
-        return first
-
-    def _shown_key(self, words: Sequence[str], name: str, types: str, file: str) -> HostKey | None:
-        """The key of these types (all: ""); None if the machine has none of them."""
-        done = self.call(
-            words,
-            "exit",
-            self.limit,
-            *("PreferredAuthentications=none", "StrictHostKeyChecking=accept-new"),
-            *("GlobalKnownHostsFile=/dev/null", "HashKnownHosts=no", "VerifyHostKeyDNS=no"),
-            'UserKnownHostsFile="{}"'.format(file.replace("%", "%%")),
-            *([f"HostKeyAlgorithms={types}"] if types else []),
-        )
-        try:
-            with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-                line = stream.readline().rstrip("\n")
-        except FileNotFoundError:
-            if types:
-                return None
-            raise diagnose(done, name, {}, self.limit).error() from None
-        printed = self._keygen("-l", "-f", file)
-        fingerprint = printed.split()[1]
-        return HostKey(line, printed.rpartition("(")[2].rstrip(")\n"), fingerprint)
-
-    def remember(self, key: HostKey, facts: Mapping[str, str], name: str) -> str:
-        """Add a key to the user's known hosts as ssh would; returns the file.
-
-        Raises ShellenvError if the configuration keeps no known hosts, or if the file cannot be
-        written.
-        """
-        file = known_hosts(facts)
-        if file is None:
-            raise ShellenvError(
-                f"your ssh configuration forgets the host keys of {name}, so none can be verified",
-                f"take UserKnownHostsFile {facts.get('userknownhostsfile', '')} out of it",
-            )
-        line = self._hashed(key.line) if facts.get("hashknownhosts") == "yes" else key.line
-        try:
-            os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            with open(os.open(file, flags, 0o600), "r+b") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                whole = not size or (stream.seek(size - 1), stream.read(1))[1] == b"\n"
-                stream.write(os.fsencode(f"{'' if whole else chr(10)}{line}\n"))
-        except OSError as error:
-            raise ShellenvError(
-                f"cannot write {file}: {error.strerror}", "the key was not accepted"
-            ) from error
-        return file
-
-    def _hashed(self, line: str) -> str:
-        import tempfile
-
-        with tempfile.TemporaryDirectory(prefix="shellenv-") as directory:
-            file = f"{directory}/known"
-            with open(file, "w", encoding="utf-8", errors="surrogateescape") as stream:
-                stream.write(f"{line}\n")
-            self._keygen("-H", "-f", file)
-            with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-                return stream.readline().rstrip("\n")
-
-    def _keygen(self, *args: str) -> str:
-        done = self.running.run(self.ctx, [program(self.ctx, "ssh-keygen"), *args], 10)
-        if done.status != 0:
-            raise ShellenvError(f"ssh-keygen failed: {_last(done.stderr)}", "")
-        return done.stdout
-
-
-def known_hosts(facts: Mapping[str, str]) -> str | None:
-    """The file to which ssh adds host keys; None if it is one that keeps nothing."""
-    # `ssh -G` prints paths without quotes, all absolute or from `~`
-    first = re.split(r" (?=[/~])", facts.get("userknownhostsfile", ""))[0]
-    if first in ("", "none", "/dev/null"):
-        return None
-    return f"{home()}{first[1:]}" if first.startswith("~/") else first
 
 
 def home() -> str:
@@ -304,6 +214,16 @@ def home() -> str:
 
 def connect_timeout(ctx: Context) -> int:
     """`[shellenv.ssh] connect_timeout`, in seconds. Raises ConfigError for an unusable file."""
+    return int(_own_setting(ctx, "connect_timeout"))
+
+
+def transport(ctx: Context) -> str:
+    """`[shellenv.ssh] transport`: socket or ssh. Raises ConfigError for an unusable file."""
+    return _own_setting(ctx, "transport")
+
+
+def _own_setting(ctx: Context, name: str) -> str:
+    """A setting that only the machine's and the user's files can make."""
     from shellenv import config, paths
 
     layers = []
@@ -311,13 +231,20 @@ def connect_timeout(ctx: Context) -> int:
         content = config.read_bytes(path) if path else None
         if path and content is not None:
             layers.append(config.read_layer(path, None, content))
-    entry = config.merge(layers).get("shellenv.ssh", "connect_timeout")
+    entry = config.merge(layers).get("shellenv.ssh", name)
     assert entry is not None  # the table has a default
-    return int(entry.value)
+    return entry.value
 
 
-def words(dock: Dock) -> list[str]:
-    """The words behind `ssh` that reach a dock whose moniker ssh does not know."""
+def words(ctx: Context, dock: Dock, included: bool | None = None) -> list[str]:
+    """The words behind `ssh` that reach a dock: its moniker, where plain ssh knows that.
+
+    `included` is what `includes` said, if it was asked already.
+    """
+    if included is None:
+        included = includes(ctx)
+    if included and dock.source == docks.own_file(ctx):
+        return [dock.moniker]
     found = ["-o", "StrictHostKeyChecking=ask"]
     if dock.identity:
         found += ["-i", dock.identity, "-o", "IdentitiesOnly=yes"]
@@ -328,162 +255,7 @@ def words(dock: Dock) -> list[str]:
     return [*found, dock.host]
 
 
-# --- what went wrong ----------------------------------------------------------------------------
-
-DOCKER_PROBLEMS = ("no docker", "daemon down", "not in group", "docker")
-"""Kinds of problems of machines that let the user in."""
-
-_DROPPED = re.compile(r"kex_exchange_identification: .*(?:closed|reset)", re.IGNORECASE)
-
-_UNKNOWN = re.compile(r"No (?P<type>\S+) host key is known for (?P<host>\S+) and you have")
-_CHANGED = re.compile(r"Host key for (?P<host>\S+) has changed and you have")
-_OFFENDING = re.compile(r"Offending (?P<type>\S+) key in (?P<file>.+):(?P<line>\d+)")
-_REVOKED = re.compile(r"REVOKED HOST KEY|host key .* (?:is|was) revoked", re.IGNORECASE)
-_SHOWN = re.compile(r"\bSHA256:[A-Za-z0-9+/]{43}")
-_DENIED = re.compile(r"(?P<who>\S+): Permission denied \((?P<methods>[^)]*)\)")
-_FORWARD = re.compile(r"channel \d+: open failed: (?:connect failed: )?(?P<why>.*)")
-_CONNECT = re.compile(r"connect to host (?P<host>\S+) port (?P<port>\d+): (?P<why>.*)")
-
-
-def diagnose(done: Done, name: str, facts: Mapping[str, str], limit: int) -> Problem:
-    """What a failed question means, by ssh's exit status and words. Pure.
-
-    `name` is the dock's, `facts` are its `ssh -G`; ssh's status is 255 for its own failures, else
-    the remote command's (ssh(1), EXIT STATUS).
-    """
-    if done.status is None:
-        return _too_late(name, limit)
-    if done.status == 255:
-        return _ssh_problem(done.stderr, name, facts, limit)
-    return _docker_problem(done, name, facts)
-
-
-def _ssh_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> Problem:
-    if changed := _CHANGED.search(text):
-        return _changed(text, changed["host"])
-    if _REVOKED.search(text):
-        return Problem(
-            "revoked key",
-            f"the host key that {name} shows has been revoked by your known hosts",
-            "do not connect; ask whoever runs the machine",
-        )
-    if unknown := _UNKNOWN.search(text):
-        return Problem(
-            "unknown key",
-            f"the host key of {name} is not known ({unknown['type']} key of {unknown['host']})",
-            f"shellenv register-dock {name} shows it and asks",
-        )
-    if "Host key verification failed" in text:
-        jump = facts.get("proxyjump", "")
-        return Problem(
-            "jump key",
-            f"the host key of a machine on the way to {name} is not known or has changed",
-            f"log in there once and check it: ssh {jump}" if jump else f"see what ssh {name} says",
-        )
-    if denied := _DENIED.search(text):
-        return Problem(
-            "authentication",
-            f"{denied['who']}: authentication failed ({denied['methods']})",
-            "is it the right user and key? is the key in the agent (ssh-add)? "
-            "ssh-copy-id brings it there; docks cannot be used with a password",
-        )
-    if "Too many authentication failures" in text:
-        return Problem(
-            "authentication",
-            f"{name}: authentication failed: the agent offered too many keys",
-            "name the right one: --identity FILE",
-        )
-    if "Could not resolve hostname" in text:
-        found = re.search(r"Could not resolve hostname (\S+?):? ", text)
-        host = found[1].rstrip(":") if found else name
-        return Problem("name", f"{host} is not a name that can be found", "is it spelled right?")
-    return _connect_problem(text, name, facts, limit)
-
-
-def _connect_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> Problem:
-    if ("timed out" in text or "Timeout" in text) and not _FORWARD.search(text):
-        return _too_late(name, limit)
-    if found := _CONNECT.search(text):
-        where = f"{found['host']} port {found['port']}"
-        if "refused" in found["why"]:
-            return Problem(
-                "refused", f"{where} refuses connections", "does sshd run there, at this port?"
-            )
-        return Problem("network", f"{where}: {found['why'].strip()}", "is the network up?")
-    if found := _FORWARD.search(text):
-        jump = facts.get("proxyjump", "")
-        why = found["why"].strip().rstrip(":")
-        kind = "refused" if "refused" in why else "network"
-        via = f" from {jump}" if jump else " from the machine on the way there"
-        return Problem(
-            kind, f"{name} cannot be reached{via}: {why}", "is it up, with sshd at this port?"
-        )
-    if _DROPPED.search(text):
-        return Problem(
-            "closed",
-            f"{name} closed the connection before it said who it is",
-            "is it an ssh server? does it have too many connections, or a rule against yours?",
-        )
-    if "onfiguration option" in text or "terminating" in text:
-        return Problem("configuration", f"ssh does not start: {_last(text)}", "mend ~/.ssh/config")
-    return Problem("ssh", f"ssh to {name} failed: {_last(text)}", "ssh -v shows more")
-
-
-def _changed(text: str, host: str) -> Problem:
-    offending = _OFFENDING.search(text)
-    where = f"{offending['file']} line {offending['line']}" if offending else "your known hosts"
-    shown = _SHOWN.search(text)
-    import shlex
-
-    remove = ["ssh-keygen", *(["-f", offending["file"]] if offending else []), "-R", host]
-    return Problem(
-        "changed key",
-        f"THE HOST KEY OF {host} HAS CHANGED: it is not the one in {where}. Somebody may be "
-        f"listening in, or the machine was set up anew (it now shows {shown[0]})"
-        if shown
-        else f"THE HOST KEY OF {host} HAS CHANGED: it is not the one in {where}",
-        f"only if whoever runs it confirms the new key, remove the old: {shlex.join(remove)}",
-    )
-
-
-def _too_late(name: str, limit: int) -> Problem:
-    return Problem(
-        "timeout",
-        f"{name} did not answer within {limit} s (timed out)",
-        "is it switched on, and reachable from here? [shellenv.ssh] connect_timeout sets the time",
-    )
-
-
-def _docker_problem(done: Done, name: str, facts: Mapping[str, str]) -> Problem:
-    text = done.stderr.lower()
-    user = facts.get("user", "")
-    if "permission denied" in text and "dock" in text:
-        who = f"user {user}" if user else "the user"
-        return Problem(
-            "not in group",
-            f"{who} at {name} may not use docker there (not in the group docker)",
-            f"at the dock: sudo usermod -aG docker {user or 'USER'}",
-        )
-    if "cannot connect to the docker daemon" in text or "is the docker daemon running" in text:
-        return Problem(
-            "daemon down",
-            f"the docker daemon at {name} does not run",
-            "at the dock: sudo systemctl start docker",
-        )
-    if done.status in (126, 127) or "not found" in text:
-        return Problem(
-            "no docker",
-            f"there is no docker at {name}, or it is not in PATH there",
-            "install Docker Engine there",
-        )
-    return Problem(
-        "docker",
-        f"`docker version` failed at {name} with status {done.status}: "
-        f"{_last(done.stderr or done.stdout)}",
-        "log in there and try it",
-    )
-
-
-def _last(text: str) -> str:
-    lines: Iterable[str] = (line.strip() for line in reversed(text.splitlines()))
-    return next((line for line in lines if line), "it said nothing")
+def includes(ctx: Context) -> bool:
+    """Does the user's ssh configuration include the file of our docks?"""
+    config = sshconfig.read(f"{home()}/.ssh/config")
+    return sshconfig.has_include(config, docks.own_file(ctx), home())

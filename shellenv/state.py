@@ -16,6 +16,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 NAME = "__SHELLENV_UNDO"
+DOCK = "__SHELLENV_DOCK_UNDO"
+"""The same of the dock layer, which lies on top of the project's: KEY is the moniker and ROOT the
+directory of the connection; the old states are those that the project has set, if it has."""
+
+DOCKED = (
+    *("DOCKER_HOST", "DOCKER_IP", "SHELLENV_DOCK"),
+    *("DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"),
+)
+"""The variables that the dock layer holds: those that it sets, and those that it clears because
+they would send docker's clients elsewhere, or make them expect TLS of a unix socket."""
+
 VERSION = "1"
 SEPARATOR = "\x1f"
 SLICE = 30_000
@@ -58,14 +69,25 @@ def is_part(name: str) -> bool:
     return name == NAME or (name.startswith(NAME + "_") and name[len(NAME) + 1 :].isdigit())
 
 
-def write(log: Log) -> dict[str, str]:
+def record_of(log: Log, name: str) -> Record | None:
+    """What `log` says of the variable `name`."""
+    return next((record for record in log.records if record.name == name), None)
+
+
+def with_old(log: Log, name: str, old: str | None) -> Log:
+    """`log` with another value beneath the variable `name`."""
+    records = (r._replace(old=old) if r.name == name else r for r in log.records)
+    return log._replace(records=tuple(records))
+
+
+def write(log: Log, name: str = NAME) -> dict[str, str]:
     """The variables that hold `log`; `read` gives it back."""
     words = ["#", VERSION, log.key, log.root]
     for kind, name, old, new in log.records:
         words += [kind, name, *("-" if value is None else f"={value}" for value in (old, new))]
     text = "".join(encode(word) + SEPARATOR for word in words)
     parts = [text[start : start + SLICE] for start in range(0, len(text), SLICE)]
-    return {f"{NAME}_{number}" if number else NAME: part for number, part in enumerate(parts)}
+    return {f"{name}_{number}" if number else name: part for number, part in enumerate(parts)}
 
 
 def read(env: Mapping[str, str]) -> Log:
@@ -75,6 +97,15 @@ def read(env: Mapping[str, str]) -> Log:
     while f"{NAME}_{part}" in env:
         text += env[f"{NAME}_{part}"]
         part += 1
+    return _parse(text)
+
+
+def read_dock(env: Mapping[str, str]) -> Log:
+    """The log of the dock layer in `env`, as `read` does."""
+    return _parse(env.get(DOCK, ""))
+
+
+def _parse(text: str) -> Log:
     words = [decode(word) for word in text.split(SEPARATOR)[:-1]]  # one behind each
     if len(words) < 4 or words[1] != VERSION:
         return EMPTY
@@ -97,10 +128,15 @@ def revert(env: Mapping[str, str]) -> dict[str, str]:
     stays.
     """
     result = {name: value for name, value in env.items() if not is_part(name)}
+    dock = read_dock(env)
     for record in reversed(read(env).records):
         current = result.get(record.name)
+        covered = record_of(dock, record.name) if record.kind != "p" else None
         if record.kind == "p" and current is not None:
             result[record.name] = unpath(current, record.old or "", record.new or "")
+        elif covered is not None and (covered.old, covered.new) == (record.new, current):
+            dock = with_old(dock, record.name, record.old)
+            result.update(write(dock, DOCK))
         elif record.kind != "p" and current == record.new:
             _put(result, record.name, record.old)
     return result

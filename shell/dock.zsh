@@ -1,0 +1,174 @@
+# shellenv for zsh: the dock layer, which hook.zsh loads when it is first needed.
+#
+# `dock` has this shell's docker on another machine, `castoff` takes that back. It is a layer of its
+# own, with an undo log of its own (records as in hook.zsh), and it lies on top of the project's: what
+# a project sets of the same variables goes underneath, and is taken back underneath, so that docking,
+# casting off, entering and leaving may come in any order. The connection itself is kept by a process
+# that `dock` leaves behind; it looks at the files in <connection>/shells to see who is docked.
+
+# Docked as HOST says: a moniker, an address, [user@]host[:port].
+dock() {
+  emulate -L zsh
+  zmodload zsh/system
+  local code pid=$sysparams[pid] # of a subshell, too
+  if [[ $#:${1-} != 1:[^-]* ]]; then
+    $__shellenv_bin dock "$@" # its help, or what is wrong
+    return
+  fi
+  code=$($__shellenv_bin dock --for zsh $pid "$1") || return
+  eval $code
+}
+
+# Back to where docker was before. Starts no process.
+castoff() {
+  emulate -L zsh
+  if (( $# )); then
+    $__shellenv_bin castoff "$@"
+  elif [[ -z $__shellenv_docked ]]; then
+    print -ru2 -l -- 'shellenv: this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known'
+    return 1
+  else
+    __shellenv_castoff
+  fi
+}
+
+# What `dock` has the program print: MONIKER DIRECTORY MARKER and then NAME=VALUE, to be set, or NAME,
+# to be cleared. All of it happens, or nothing.
+__shellenv_dock() {
+  emulate -L zsh
+  local __shellenv_word __shellenv_name
+  for __shellenv_word in "${(@)argv[4,-1]}"; do
+    __shellenv_name=${__shellenv_word%%=*}
+    __shellenv_inspect $__shellenv_name && continue
+    print -ru2 -l -- "shellenv: $__shellenv_name is $__shellenv_state, so this shell cannot be docked" \
+      'start a new shell'
+    __shellenv_dock_sign $2 gone
+    return 1
+  done
+  [[ -z $__shellenv_docked ]] || __shellenv_castoff
+  __shellenv_docked=$1 __shellenv_dock_at=$2 __shellenv_dock_busy=yes __shellenv_dock_tried=
+  for __shellenv_word in "${(@)argv[4,-1]}"; do
+    __shellenv_name=${__shellenv_word%%=*}
+    __shellenv_inspect $__shellenv_name
+    if [[ $__shellenv_word == *=* ]]; then
+      __shellenv_dock_record v $__shellenv_name "$__shellenv_state" "=${__shellenv_word#*=}"
+      [[ $__shellenv_state != !* ]] || unset $__shellenv_name
+      typeset -gx -- $__shellenv_word
+    else
+      __shellenv_dock_record v $__shellenv_name "$__shellenv_state" -
+      unset $__shellenv_name
+    fi
+  done
+  __shellenv_dock_sign $2
+  __shellenv_dock_mark $3
+  __shellenv_dock_publish
+  __shellenv_dock_busy=
+}
+
+# Add KIND NAME OLD NEW to the log.
+__shellenv_dock_record() {
+  __shellenv_dock_log+=("${(pj:\0:)@}")
+}
+
+__shellenv_castoff() {
+  emulate -L zsh
+  # What __shellenv_restore works on is the project's, but here
+  local __shellenv_root= __shellenv_path= __shellenv_ours= __shellenv_old_path= __shellenv_new_path=
+  local -a __shellenv_log=($__shellenv_dock_log)
+  __shellenv_dock_busy=yes
+  __shellenv_restore ''
+  __shellenv_dock_sign $__shellenv_dock_at gone
+  unset __SHELLENV_DOCK_UNDO
+  __shellenv_dock_log=() __shellenv_docked= __shellenv_dock_at= __shellenv_dock_busy=
+}
+
+# Sign in at the connection DIRECTORY, or write TEXT there: `gone` signs out.
+__shellenv_dock_sign() {
+  zmodload zsh/system
+  { print -rn -- "${2-}" >| $1/shells/$sysparams[pid] } 2>/dev/null || :
+}
+
+# Put the marker TEXT in front of the prompt; one that was inherited with it is there already.
+__shellenv_dock_mark() {
+  local -a __shellenv_log=()
+  if [[ ${PS1-} == *$1* ]]; then
+    __shellenv_record m PS1 - "=$1"
+  else
+    __shellenv_mark $1
+  fi
+  __shellenv_dock_log+=($__shellenv_log)
+}
+
+# --- above and below -----------------------------------------------------------------------------
+
+# Is NAME as the dock has made it? Then the project's matters are settled beneath: STATE is what lies
+# there from now on, and __shellenv_state what lay there. With EXPECTED, only if that was it.
+__shellenv_dock_covers() {
+  emulate -L zsh
+  local __shellenv_index=${__shellenv_dock_log[(i)v$__shellenv_nul$1$__shellenv_nul*]}
+  (( __shellenv_index <= $#__shellenv_dock_log )) || return
+  local -a __shellenv_words=("${(@0)__shellenv_dock_log[__shellenv_index]}") # v NAME OLD NEW
+  __shellenv_state=$__shellenv_words[3]
+  [[ "${(P)1+=}${(P)1--}" == $__shellenv_words[4] && ${3-$__shellenv_state} == $__shellenv_state ]] || return
+  __shellenv_words[3]=$2
+  __shellenv_dock_log[__shellenv_index]="${(pj:\0:)__shellenv_words}"
+  __shellenv_dock_publish
+}
+
+# --- the undo log for other shells ---------------------------------------------------------------
+
+# Export the log, as __shellenv_end does: `#`, the version, the moniker, the connection, records.
+__shellenv_dock_publish() {
+  emulate -L zsh
+  local us=$'\x1f' text="${(pj:\0:)__shellenv_dock_log}"
+  text=$__shellenv_docked$__shellenv_nul$__shellenv_dock_at$__shellenv_nul$text
+  text=${${text//\%/%25}//$us/%1F}
+  typeset -gx __SHELLENV_DOCK_UNDO="#${us}1$us${(pj:\x1f:)${(@0)text}}$us"
+}
+
+# Take over the log that the environment brings: this shell is docked, too.
+__shellenv_dock_inherit() {
+  local us=$'\x1f' kind name old new
+  local -a words=("${(@ps:\x1f:)__SHELLENV_DOCK_UNDO}")
+  words=("${(@)${(@)words//\%1F/$us}//\%25/%}")
+  [[ ${words[2]-} == 1 ]] || return 0 # another version's
+  for kind name old new in "${(@)words[5,-2]}"; do
+    # The prompt is this shell's own, and variables that were not exported are not inherited.
+    [[ $kind:$name == v:[a-zA-Z_]* && $name != *[^a-zA-Z0-9_]* && $new == (-|=*) ]] || continue
+    [[ $old == '='* ]] || old=-
+    __shellenv_dock_record v $name "$old" "$new"
+  done
+  __shellenv_docked=$words[3] __shellenv_dock_at=$words[4]
+  __shellenv_dock_sign $__shellenv_dock_at
+  __shellenv_dock_mark "[dock:$__shellenv_docked] "
+}
+
+# --- at a prompt ---------------------------------------------------------------------------------
+
+# Something is odd: docking or casting off was interrupted, or nobody keeps the connection any more.
+__shellenv_dock_check() {
+  emulate -L zsh
+  if [[ -n $__shellenv_dock_busy ]]; then
+    __shellenv_castoff
+  elif [[ -z $__shellenv_dock_tried ]]; then
+    __shellenv_dock_tried=yes # once; after that, `dock` says what is wrong
+    ( $__shellenv_bin dock --for zsh $$ $__shellenv_dock_at </dev/null &>/dev/null & )
+  fi
+}
+
+# Offer the monikers of all docks.
+__shellenv_dock_complete() {
+  emulate -L zsh -o extended_glob -o null_glob
+  local file line
+  local -a names=()
+  for file in $__shellenv_config/ssh_config ~/.docker/*/connection_config.txt; do
+    [[ -r $file ]] || continue
+    for line in ${(f)"$(<$file)"}; do
+      case $line in
+        [Hh]ost\ *) names+=(${line#* }) ;;
+        DOCK_MONIKER=*) names+=(${${(Q)line#*=}:#none}) ;;
+      esac
+    done
+  done
+  (( CURRENT > 2 )) || compadd -- $names
+}
