@@ -18,7 +18,7 @@ The names depend on the dock alone, so that a shell whose connection was away fi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -211,6 +211,20 @@ def shells(where: Place) -> list[int]:
             else:
                 dismiss(where, int(name))
     return sorted(found)
+
+
+def counts(ctx: Context, docks: Sequence[Dock]) -> list[int]:
+    """How many shells are docked to each of `docks`."""
+    try:
+        present = set(os.listdir(paths.runtime_dir(ctx)))
+    except OSError:
+        present = set()
+    places = (place(ctx, dock) for dock in docks) if present else ()
+    found = [
+        len(shells(where)) if os.path.basename(where.directory) in present else 0
+        for where in places
+    ]
+    return found or [0] * len(docks)
 
 
 def _has_left(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from shellenv import docks, ssh
+from shellenv import connection, docks, ssh
 from shellenv.cli import parser, printable, say, write
 from shellenv.context import Context
 from shellenv.docks import Dock
@@ -31,13 +31,14 @@ def ls(ctx: Context, args: Sequence[str]) -> int:
     answers: Sequence[ssh.Answer | None] = [None] * len(known.docks)
     if not chosen.offline and known.docks:
         answers = ask_all(ctx, known.docks)
+    docked = connection.counts(ctx, known.docks)
     if chosen.json:
-        write(_json(known.docks, answers))
+        write(_json(known.docks, answers, docked))
         return 0
     if not known.docks:
         say("shellenv: no docks are known", "shellenv register-dock HOST makes one known")
         return 0
-    write(_table(known.docks, answers, asked=not chosen.offline))
+    write(_table(known.docks, answers, docked, asked=not chosen.offline))
     for dock, answer in zip(known.docks, answers, strict=True):
         if answer and answer.problem:
             say(f"shellenv: {dock.moniker}: {answer.problem.message}")
@@ -64,16 +65,19 @@ def ask_all(ctx: Context, known: Sequence[Dock]) -> list[ssh.Answer]:
             raise
 
 
-def _table(known: Sequence[Dock], answers: Iterable[ssh.Answer | None], asked: bool) -> str:
-    rows = [("moniker", "address", "user", "reachable", "docker")]
-    for dock, answer in zip(known, answers, strict=True):
+def _table(
+    known: Sequence[Dock], answers: Iterable[ssh.Answer | None], docked: Iterable[int], asked: bool
+) -> str:
+    rows = [("moniker", "address", "user", "docked", "reachable", "docker")]
+    for dock, answer, shells in zip(known, answers, docked, strict=True):
         reachable = docker = "-"
         if answer:
             why = answer.problem.kind if answer.problem else ""
             reachable = "yes" if answer.reachable else f"no ({why})"
             docker = answer.docker or (why if answer.reachable else "-")
-        rows.append((dock.moniker, dock.address, dock.user or "-", reachable, docker))
-    columns = 5 if asked else 3
+        who = f"{shells} shell{'s' if shells > 1 else ''}" if shells else "-"
+        rows.append((dock.moniker, dock.address, dock.user or "-", who, reachable, docker))
+    columns = 6 if asked else 4
     shown = [[printable(cell) for cell in row[:columns]] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = (
@@ -83,11 +87,13 @@ def _table(known: Sequence[Dock], answers: Iterable[ssh.Answer | None], asked: b
     return "".join(f"{line}\n" for line in lines)
 
 
-def _json(known: Sequence[Dock], answers: Iterable[ssh.Answer | None]) -> str:
+def _json(
+    known: Sequence[Dock], answers: Iterable[ssh.Answer | None], docked: Iterable[int]
+) -> str:
     import json
 
     rows = []
-    for dock, answer in zip(known, answers, strict=True):
+    for dock, answer, shells in zip(known, answers, docked, strict=True):
         problem = answer.problem if answer else None
         rows.append(
             {
@@ -97,6 +103,7 @@ def _json(known: Sequence[Dock], answers: Iterable[ssh.Answer | None]) -> str:
                 "port": dock.port or None,
                 "identity": dock.identity or None,
                 "source": dock.source,
+                "docked_shells": shells,
                 "reachable": answer.reachable if answer else None,
                 "docker": (answer.docker or None) if answer else None,
                 "problem": {"kind": problem.kind, "message": problem.message} if problem else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from shellenv import paths, state
+from shellenv import connection, paths, state
 from shellenv.cli import parser, printable, write
 from shellenv.config import Origin
 from shellenv.context import Context
@@ -58,7 +58,7 @@ def facts(ctx: Context) -> Facts:
         if project and project.venv
         else None,
         "exec_env": {"name": choice.exec_env or None, "because": choice.reason},
-        "dock": ctx.env.get("SHELLENV_DOCK"),
+        "dock": _dock(ctx),
         **_changes(plan),
         "blocked": [_blocked(blocked, would) for blocked in _shown(would.blocked)],
         "passed_over": list(found.detection.passed_over),
@@ -67,10 +67,31 @@ def facts(ctx: Context) -> Facts:
     }
 
 
+def _dock(ctx: Context) -> Facts | None:
+    """Where this shell is docked, and how the connection is."""
+    place = connection.docked(ctx)
+    if place is None:
+        return None
+    known = connection.read(place)
+    return {
+        "moniker": ctx.env.get("SHELLENV_DOCK"),
+        "docker_host": ctx.env.get("DOCKER_HOST"),
+        "connected": known is not None,
+        "docker": known.docker if known else None,
+        "user": known.user if known else None,
+        "shells": len(connection.shells(place)),
+    }
+
+
 def _shell(ctx: Context, log: state.Log, plan: Plan | None) -> Facts:
     """What this shell has: whose environment is applied, and what was changed by hand since."""
     env = ctx.shell_env
-    by_hand = [r.name for r in log.records if r.kind == "v" and env.get(r.name) != r.new]
+    covered = {r.name for r in state.read_dock(env).records if r.new == env.get(r.name)}
+    by_hand = [
+        r.name
+        for r in log.records
+        if r.kind == "v" and r.name not in covered and env.get(r.name) != r.new
+    ]
     venv = env.get("VIRTUAL_ENV") or None
     wanted = plan.venv.path if plan and plan.venv else None
     ours = next((r.new for r in log.records if r.name == "VIRTUAL_ENV"), None)
@@ -177,7 +198,7 @@ def words(ctx: Context, found: Facts) -> Iterator[str]:
     choice = found["exec_env"]
     yield f"runs in   {choice['name'] or 'nothing'}: {choice['because']}"
     if found["dock"]:
-        yield f"dock      {found['dock']}"
+        yield from _docked(found["dock"])
     yield f"shell     {_applied(found, short)}"
     if shell["changed_by_hand"]:
         yield f"          changed by hand since: {', '.join(shell['changed_by_hand'])}"
@@ -200,6 +221,17 @@ def words(ctx: Context, found: Facts) -> Iterator[str]:
         yield f"error     {error['message']}"
         if error["hint"]:
             yield f"          {error['hint']}"
+
+
+def _docked(dock: Facts) -> Iterator[str]:
+    who = f", as {dock['user']}, docker {dock['docker']}" if dock["connected"] else ""
+    yield f"dock      {dock['moniker']}{who}"
+    yield f"          docker's clients use {dock['docker_host']}"
+    if dock["connected"]:
+        shells = dock["shells"]
+        yield f"          connected; {shells} shell{'s are' if shells != 1 else ' is'} docked there"
+    else:
+        yield "          the connection is lost and comes back as soon as it can"
 
 
 def _applied(found: Facts, short: Any) -> str:
