@@ -4,6 +4,7 @@
 # that those tests are skipped. The engine stays, and with it the images, for the next run.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
+PATH=$PATH:/usr/sbin:/sbin # where dockerd and debootstrap are, and not everybody looks
 # Not the one that this shell happens to be docked to
 unset DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 export DOCKER_HOST=unix:///var/run/docker.sock DOCKER_BUILDKIT=0
@@ -64,15 +65,15 @@ has() {
 
 # shellcheck source=/dev/null
 if ! can_apt || ! release=$(. /etc/os-release && [ "$ID" = debian ] && echo "$VERSION_CODENAME"); then
-  rm -f "$names"
   printf 'engine: tests of docks are skipped: their Docker Engine needs root on Debian\n' >&2
   exit 0
 fi
 
 exec {lock}>/run/lock/shellenv-engine.lock
 flock "$lock" # others may be at it, in another checkout
-answers || scripts/parts.sh docker:docker.io dockerd:docker.io iptables
-scripts/parts.sh debootstrap rsync sshd:openssh-server
+engine_parts=(dockerd:docker.io iptables)
+! answers || engine_parts=() # whoever installed it
+scripts/parts.sh "${engine_parts[@]}" debootstrap rsync ssh:openssh-client sshd:openssh-server
 answers || start_engine
 wait_for_engine
 

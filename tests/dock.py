@@ -134,6 +134,12 @@ class RealDock:
         """HOST:port as register-dock takes it."""
         return f"{self.address}:{self.port}"
 
+    @property
+    def inner_target(self) -> str:
+        """HOST:port as another dock sees it, to jump through that one."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return f"{engine('inspect', '-f', form, self.name).strip()}:22"
+
     def fingerprint(self, kind: str = "ed25519") -> str:
         return self.exec("ssh-keygen", "-lf", f"/etc/ssh/ssh_host_{kind}_key.pub").split()[1]
 

@@ -8,13 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import docker
 import pytest
-from dock import SOCKET, Images, RealDock, engine, remove_leftovers
+from dock import OWNER, SOCKET, Images, RealDock, engine, remove_leftovers
 from harness import TIMEOUT, Result
 from proxies import Proxy
 from servers import User
@@ -31,6 +31,14 @@ def ssh(dock: RealDock | Proxy, *options: str) -> list[str]:
     return ["ssh", "-o", "BatchMode=yes", *options, *at]
 
 
+def until(done: Callable[[], bool]) -> None:
+    """Wait for something; only a hang makes it fail."""
+    end = time.monotonic() + TIMEOUT
+    while not done():
+        assert time.monotonic() < end, done
+        time.sleep(0.01)
+
+
 @contextmanager
 def forwarding(user: User, dock: RealDock | Proxy) -> Iterator[tuple[Path, Path]]:
     """ssh with the dock's docker socket forwarded: the local socket, and what ssh says."""
@@ -39,11 +47,8 @@ def forwarding(user: User, dock: RealDock | Proxy) -> Iterator[tuple[Path, Path]
     with said.open("w") as log:
         process = subprocess.Popen(user.argv(*argv), env=user.env, cwd=user.home, stderr=log)
     try:
-        end = time.monotonic() + TIMEOUT
-        while not local.exists():
-            assert process.poll() is None, said.read_text()
-            assert time.monotonic() < end, "ssh does not forward"
-            time.sleep(0.01)
+        until(lambda: local.exists() or process.poll() is not None)
+        assert process.poll() is None, said.read_text()
         yield local, said
     finally:
         process.terminate()
@@ -170,8 +175,39 @@ def test_a_frozen_dock_answers_once_it_is_thawed(user: User, real_dock: RealDock
         assert connection.recv(100).startswith(b"HTTP/1.0 200 OK")
 
 
-@pytest.mark.usefixtures("images")
-def test_docks_are_removed_after_a_run_that_was_killed(tmp_path: Path) -> None:
+def test_freezing_a_dock_freezes_its_containers(real_dock: RealDock, images: Images) -> None:
+    real_dock.load(images.base)
+    code = "import time\nwhile True: print(time.monotonic(), flush=True); time.sleep(0.02)"
+    container = real_dock.docker("run", "-d", images.base, "python3", "-c", code).strip()
+
+    def beats() -> list[float]:
+        return [float(word) for word in real_dock.docker("logs", container).split()]
+
+    until(lambda: len(beats()) > 2)
+    real_dock.freeze()
+    start = time.monotonic()
+    time.sleep(0.5)
+    stop = time.monotonic()  # the clock of all containers here
+    real_dock.thaw()
+    until(lambda: beats()[-1] > stop)
+    assert not [beat for beat in beats() if start < beat < stop]
+
+
+def test_a_dock_is_reached_through_another(
+    user: User, real_dock: RealDock, other_dock: RealDock
+) -> None:
+    host, _, port = real_dock.inner_target.rpartition(":")
+    lines = [other_dock.known_line(), real_dock.known_line(host)]
+    user.write(".ssh/known_hosts", "".join(lines))
+    jump = f"{other_dock.user}@{other_dock.target}"
+    command = ["ssh", "-o", "BatchMode=yes", "-J", jump, "-p", port, f"{real_dock.user}@{host}"]
+    client, *_ = user.run(*command, "echo $SSH_CLIENT").ok().split()
+    assert client == other_dock.inner_target.rpartition(":")[0]
+
+
+def test_docks_are_removed_after_a_run_that_was_killed(images: Images, tmp_path: Path) -> None:
+    # the process has its id from one that is gone
+    reused = engine("create", "--label", f"{OWNER}={os.getpid()}-1", images.base).strip()
     key = tmp_path / "key.pub"
     key.write_text("ssh-ed25519 AAAA nobody\n")
     code = (
@@ -187,7 +223,8 @@ def test_docks_are_removed_after_a_run_that_was_killed(tmp_path: Path) -> None:
         assert name not in remove_leftovers()
         owner.send_signal(signal.SIGKILL)
     remove_leftovers()  # or another worker of this run, meanwhile
-    assert name not in engine("ps", "-a", "--format", "{{.Names}}").split()
+    left = engine("ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.ID}}").split()
+    assert not {name, reused} & set(left)
     assert not set(volume) & set(engine("volume", "ls", "-q").split())
 
 
