@@ -17,10 +17,11 @@ class Additions(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.made = tempfile.mkdtemp()
-        for name in self.config["launchers"]:
-            # copies, because hatchling installs each file once
-            path = shutil.copy(Path(self.root, "shell", "shellenv.sh"), Path(self.made, name))
-            build_data["shared_scripts"][str(path)] = name
+        for source, names in self.config["scripts"].items():
+            for name in names:
+                # copies, because hatchling installs each file once
+                path = shutil.copy(Path(self.root, "shell", source), Path(self.made, name))
+                build_data["shared_scripts"][str(path)] = name
         if version == "editable":
             return  # it uses the source tree, where templates change
         sys.path.insert(0, self.root)

@@ -9,13 +9,13 @@
 # Docked as HOST says: a moniker, an address, [user@]host[:port].
 dock() {
   emulate -L zsh
-  zmodload zsh/system
-  local code pid=$sysparams[pid] # of a subshell, too
+  local code __shellenv_pid
   if [[ $#:${1-} != 1:[^-]* ]]; then
     $__shellenv_bin dock "$@" # its help, or what is wrong
     return
   fi
-  code=$($__shellenv_bin dock --for zsh $pid "$1") || return
+  __shellenv_dock_pid
+  code=$($__shellenv_bin dock --for zsh $__shellenv_pid "$1") || return
   eval $code
 }
 
@@ -84,8 +84,17 @@ __shellenv_castoff() {
 
 # Sign in at the connection DIRECTORY, or write TEXT there: `gone` signs out.
 __shellenv_dock_sign() {
+  local __shellenv_pid
+  __shellenv_dock_pid
+  { print -rn -- "${2-}" >| $1/shells/$__shellenv_pid } 2>/dev/null || :
+}
+
+# This shell's process, into __shellenv_pid. The module brings variables, so only subshells load it.
+__shellenv_dock_pid() {
+  __shellenv_pid=$$
+  (( ZSH_SUBSHELL )) || return 0
   zmodload zsh/system
-  { print -rn -- "${2-}" >| $1/shells/$sysparams[pid] } 2>/dev/null || :
+  __shellenv_pid=$sysparams[pid]
 }
 
 # Put the marker TEXT in front of the prompt; one that was inherited with it is there already.

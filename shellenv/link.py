@@ -73,9 +73,15 @@ class Link:
     """An open connection. `session` ends when it does; `facts` are what the dock has said."""
 
     def __init__(
-        self, place: Place, dock: Dock, session: subprocess.Popen[bytes], reused: bool
+        self,
+        place: Place,
+        dock: Dock,
+        words: Sequence[str],
+        session: subprocess.Popen[bytes],
+        reused: bool,
     ) -> None:
-        self.place, self.dock, self.session, self.reused = place, dock, session, reused
+        self.place, self.dock, self.words = place, dock, words
+        self.session, self.reused = session, reused
         self.facts: Facts
 
     @property
@@ -156,7 +162,7 @@ def open_link(
     if not reused:
         _start_master(client, words, place, dock, facts, ask)
         end = max(end, monotonic() + 2) if ask else end
-    link = Link(place, dock, _start_session(client, place, dock), reused)
+    link = Link(place, dock, words, _start_session(client, place, dock), reused)
     try:
         link.facts = _explore(link, facts, end, client.limit, transport)
     except BaseException:
@@ -248,7 +254,7 @@ def _explore(link: Link, facts: Mapping[str, str], end: float, limit: int, trans
         docker_host = f"unix://{link.place.socket}"
     else:
         version = engine.Version(_by_client(link, answers, facts, end, limit), "")
-        socket, docker_host = "", _ssh_url(link.dock, facts)
+        socket, docker_host = "", _ssh_url(link, facts)
         with suppress(OSError):
             os.unlink(link.place.socket)
     return Facts(
@@ -292,8 +298,11 @@ def _by_client(
     raise LinkError(problems.diagnose(ssh.Done(status, "", text), name, user, limit))
 
 
-def _ssh_url(dock: Dock, facts: Mapping[str, str]) -> str:
+def _ssh_url(link: Link, facts: Mapping[str, str]) -> str:
     """The dock as docker's own ssh transport wants it; it reads the user's ssh configuration."""
+    dock = link.dock
+    if [dock.moniker] == list(link.words):
+        return f"ssh://{dock.moniker}"
     host = f"[{dock.host}]" if ":" in dock.host else dock.host
     user = dock.user or facts.get("user", "")
     return f"ssh://{user + '@' if user else ''}{host}{f':{dock.port}' if dock.port else ''}"

@@ -80,14 +80,14 @@ def with_old(log: Log, name: str, old: str | None) -> Log:
     return log._replace(records=tuple(records))
 
 
-def write(log: Log, name: str = NAME) -> dict[str, str]:
-    """The variables that hold `log`; `read` gives it back."""
+def write(log: Log, variable: str = NAME) -> dict[str, str]:
+    """The variables that hold `log`, the first called `variable`; `read` gives it back."""
     words = ["#", VERSION, log.key, log.root]
     for kind, name, old, new in log.records:
         words += [kind, name, *("-" if value is None else f"={value}" for value in (old, new))]
     text = "".join(encode(word) + SEPARATOR for word in words)
     parts = [text[start : start + SLICE] for start in range(0, len(text), SLICE)]
-    return {f"{name}_{number}" if number else name: part for number, part in enumerate(parts)}
+    return {f"{variable}_{n}" if n else variable: part for n, part in enumerate(parts)}
 
 
 def read(env: Mapping[str, str]) -> Log:

@@ -212,11 +212,12 @@ def hook_code(shell: str) -> str:
 class Shell:
     """One kind of shell (bash, zsh or fish) in one home."""
 
-    def __init__(self, name: str, home: Home) -> None:
+    def __init__(self, name: str, home: Home, prefix: Sequence[str | Path] = ()) -> None:
         require(name)
         self.name = name
         self.home = home
         self.program = which(name) or name
+        self.prefix = [*map(str, prefix)]  # words before each command line: to be somebody else
 
     def __repr__(self) -> str:
         return f"Shell({self.name})"
@@ -228,6 +229,8 @@ class Shell:
     @property
     def hook(self) -> str:
         """The line(s) that load the hook, as a user's rc file does."""
+        if self.prefix:
+            return run([*self.prefix, "shellenv", "hook", self.name], self.env, Path("/")).ok()
         return hook_code(self.name)
 
     # Code that means the same in each of the shells
@@ -314,7 +317,7 @@ class Shell:
 
     def argv(self, script: Path) -> list[str]:
         options = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}
-        return [self.program, *options[self.name], str(script)]
+        return [*self.prefix, self.program, *options[self.name], str(script)]
 
     def script(
         self, text: str, *, hook: bool = True, cwd: Path | None = None, stdin: str = ""
@@ -357,7 +360,7 @@ class Shell:
             "zsh": ["-d", "-i"],
             "fish": ["-i"],
         }
-        argv = [self.program, *options[self.name]]
+        argv = [*self.prefix, self.program, *options[self.name]]
         if trace is not None:
             argv = [*trace_command(trace), *argv]
         child = pexpect.spawn(

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pexpect
@@ -39,6 +40,13 @@ def python_for_others() -> str | None:
     return None
 
 
+def _package(name: str) -> Path:
+    found = find_spec(name)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
 class User:
     """A unix user with a home directory, this checkout's shellenv, and a key for the servers."""
 
@@ -54,7 +62,16 @@ class User:
         shutil.copy(base / "key.pub", base / "authorized_keys")
 
     def _install(self, python: str) -> None:
-        shutil.copytree(SOURCE / "shellenv", self.base / "lib" / "shellenv")
+        library = self.base / "lib"
+        shutil.copytree(SOURCE / "shellenv", library / "shellenv")
+        for name in ("shell", "templates"):
+            shutil.copytree(SOURCE / name, library / "shellenv" / name)
+        for name in (
+            "jinja2",
+            "markupsafe",
+            "dotenv",
+        ):  # where root's Python has them, nobody may look
+            shutil.copytree(_package(name), library / name)
         core = (
             f"#!{python}\nimport sys\nsys.path.insert(0, {str(self.base / 'lib')!r})\n"
             "from shellenv.cli import main\nsys.exit(main())\n"
@@ -62,6 +79,8 @@ class User:
         write(self.base / "bin" / "shellenv-core", core).chmod(0o755)
         for name in ("shellenv", "register-dock", "unregister-dock", "ls-dock", "ssh-dock"):
             shutil.copy(SOURCE / "shell" / "shellenv.sh", self.base / "bin" / name)
+        for name in ("dock", "castoff"):
+            shutil.copy(SOURCE / "shell" / "source-dock.sh", self.base / "bin" / name)
 
     def remove(self) -> None:
         """Remove the user, once the servers' processes that serve it have noticed the end."""

@@ -784,8 +784,7 @@ def test_an_unknown_dock_cannot_be_unregistered(user: User) -> None:
 
 def test_each_bare_verb_is_installed_as_a_program_of_its_own() -> None:
     text = (SOURCE / "pyproject.toml").read_text(encoding="utf-8")
-    section = text.partition("[tool.hatch.build.targets.wheel.hooks.custom]")[2]
-    names = section.partition("launchers = [")[2].partition("]")[0]
+    names = text.partition('"shellenv.sh" = [')[2].partition("]")[0]
     assert {name.strip(' "') for name in names.split(",")} == {
         name for name, verb in cli.VERBS.items() if verb.bare
     }

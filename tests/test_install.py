@@ -168,7 +168,7 @@ def test_the_wheel_has_every_module_static_file_and_template(built: Built) -> No
     bare = {name for name, verb in cli.VERBS.items() if verb.bare}
     scripts = f"shellenv-{built.wheel.name.split('-')[1]}.data/scripts/"
     installed = {name.removeprefix(scripts) for name in names if name.startswith(scripts)}
-    assert installed == {"shellenv", *bare}
+    assert installed == {"shellenv", "dock", "castoff", *bare}
 
 
 def test_the_sdist_has_what_a_packager_needs(built: Built) -> None:
