@@ -69,6 +69,10 @@ class Place(NamedTuple):
         return f"{self.directory}/alive"
 
     @property
+    def keeper(self) -> str:
+        return f"{self.directory}/keeper"
+
+    @property
     def log(self) -> str:
         return f"{self.directory}/log"
 
@@ -85,10 +89,10 @@ def place(ctx: Context, dock: Dock) -> Place:
 
     Raises ShellenvError if a socket there would have too long a name.
     """
-    from hashlib import blake2b
+    from zlib import adler32, crc32
 
-    identity = "\0".join((dock.host, dock.user, str(dock.port), dock.identity))
-    name = f"{dock.moniker[:16]}-{blake2b(os.fsencode(identity), digest_size=4).hexdigest()}"
+    identity = os.fsencode("\0".join((dock.host, dock.user, str(dock.port), dock.identity)))
+    name = f"{dock.moniker[:16]}-{crc32(identity):08x}{adler32(identity):08x}"
     found = Place(f"{paths.runtime_dir(ctx)}/{name}")
     if len(os.fsencode(found.control)) > LONGEST:
         raise ShellenvError(
@@ -110,6 +114,14 @@ def read(where: Place) -> Facts | None:
         return Facts(**values)
     except (OSError, ValueError, TypeError):
         return None
+
+
+def is_kept(where: Place) -> bool:
+    """Has the connection a keeper?"""
+    lock = files.lock(where.keeper, 0)
+    if lock is not None:
+        os.close(lock)
+    return lock is None
 
 
 def write(where: Place, facts: Facts | None) -> None:

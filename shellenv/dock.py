@@ -103,10 +103,8 @@ def join(ctx: Context, dock: Dock, typed: str, pid: int) -> tuple[Place, Facts]:
 
 def _joined(place: Place, transport: str) -> Facts | None:
     """The facts of a connection that is up and kept; None if there is none of that kind."""
-    from shellenv import keeper
-
     facts = connection.read(place)
-    if facts is None or not keeper.is_kept(place):
+    if facts is None or not connection.is_kept(place):
         return None
     return None if transport == "ssh" and facts.socket else facts
 

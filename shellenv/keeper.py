@@ -27,20 +27,12 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """How long (s) to wait before an attempt to connect again; the last one for all further ones."""
 
 
-def is_kept(place: Place) -> bool:
-    """Is there a keeper?"""
-    lock = files.lock(_lock_file(place), 0)
-    if lock is not None:
-        os.close(lock)
-    return lock is None
-
-
 def stop(place: Place, seconds: float) -> None:
     """End the keeper of this connection if there is one; at most `seconds` until it has ended."""
-    with suppress(OSError, ValueError), open(_lock_file(place), encoding="ascii") as stream:
-        if is_kept(place):
+    with suppress(OSError, ValueError), open(place.keeper, encoding="ascii") as stream:
+        if connection.is_kept(place):
             os.kill(int(stream.read()), signal.SIGTERM)
-    lock = files.lock(_lock_file(place), seconds)
+    lock = files.lock(place.keeper, seconds)
     if lock is not None:
         os.close(lock)
 
@@ -51,7 +43,7 @@ def leave_behind(link: Link, reopen: Callable[[], Link]) -> None:
     What prompts and other shells look at is there before this returns. Raises OSError.
     """
     place = link.place
-    lock = files.lock(_lock_file(place), 0)
+    lock = files.lock(place.keeper, 0)
     if lock is None:
         raise BlockingIOError("there is a keeper already")
     _say_up(link)
@@ -70,10 +62,6 @@ def leave_behind(link: Link, reopen: Callable[[], Link]) -> None:
             traceback.print_exc(file=stream)
     finally:
         os._exit(0)
-
-
-def _lock_file(place: Place) -> str:
-    return f"{place.directory}/keeper"
 
 
 def _say_up(link: Link) -> None:

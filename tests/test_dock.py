@@ -524,6 +524,20 @@ def test_a_connection_that_was_cut_comes_back_by_itself(
         assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
 
 
+def test_a_network_that_is_gone_without_a_word_is_noticed_and_comes_back(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    with Proxy(real_dock.target) as proxy, bash.interactive() as session:
+        sailor.know(real_dock, target=proxy.target)
+        session.run("dock gpu")
+        proxy.freeze()
+        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        assert session.enter() == ""  # the prompt does not wait
+        proxy.thaw()
+        eventually((sailor.place() / "facts").exists, "it is back")
+        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+
+
 def test_it_comes_back_after_the_machine_was_restarted(
     bash: Shell, sailor: Sailor, gpu: RealDock
 ) -> None:

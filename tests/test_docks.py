@@ -574,7 +574,7 @@ def test_all_docks_are_asked_and_each_says_what_is_wrong(
     assert isinstance(problems["stranger"], dict)
     assert problems["down"]["kind"] == "refused"
     assert problems["stranger"]["kind"] == "unknown key"
-    assert table[0].split() == ["moniker", "address", "user", "reachable", "docker"]
+    assert table[0].split() == ["moniker", "address", "user", "docked", "reachable", "docker"]
     assert table[1].split()[0] == "down"
     assert "no (refused)" in table[1]
     assert table[2].split()[-2:] == ["yes", "27.3.1"]
