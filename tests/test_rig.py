@@ -53,7 +53,7 @@ def forwarding(user: User, dock: RealDock | Proxy) -> Iterator[tuple[Path, Path]
     finally:
         process.terminate()
         process.wait()
-        local.unlink()
+        local.unlink(missing_ok=True)  # what ends by a signal leaves it
 
 
 def answer(user: User, local: Path) -> Result:
@@ -152,6 +152,20 @@ def test_a_dock_fails_as_told(user: User, real_dock: RealDock) -> None:
     assert "1.11" in complaint()
     real_dock.stop_sshd()
     assert "onnection" in complaint()
+
+
+def test_the_next_test_finds_nothing_of_the_last(user: User, real_dock: RealDock) -> None:
+    know(user, real_dock)
+    real_dock.docker("volume", "create", "mine")
+    real_dock.docker("network", "create", "mine")
+    user.run(*ssh(real_dock), "touch file").ok()
+    with forwarding(user, real_dock):
+        real_dock.reset()
+        left = [
+            real_dock.docker(kind, "ls", "-f", "name=mine", "-q") for kind in ("volume", "network")
+        ]
+        assert [*left, real_dock.exec("ls", "/home/ubuntu")] == ["", "", ""]
+        until(lambda: not real_dock.exec("sh", "-c", "pgrep -u ubuntu || true"))
 
 
 def test_a_restarted_dock_is_the_same_machine(
