@@ -25,10 +25,10 @@ lint: dev parts
 	@scripts/lint.sh
 
 ## make bench   shellenv, direnv and mise side by side; writes docs/benchmarks.md (quicker: QUICK=1)
-bench: dev
+bench: dev engine
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
-	@.venv/bin/python -m bench.docks
+	@.venv/bin/python -m bench.dock
 
 ## make clean   remove all that the others made in this checkout
 clean:

@@ -169,18 +169,21 @@ __shellenv_dock_check() {
 
 # The monikers that begin with the word on the command line.
 __shellenv_dock_complete() {
-  local IFS=$' \t\n' key value name file
+  local IFS=$' \t\n' text name file
   COMPREPLY=()
   if [[ $COMP_CWORD -ne 1 ]]; then return 0; fi
-  for file in "$__shellenv_config/ssh_config" "${HOME-}"/.docker/*/connection_config.txt; do
+  if [[ -r $__shellenv_config/ssh_config ]]; then
+    while read -r text name; do
+      if [[ $text == [Hh]ost && $name == "$2"* ]]; then COMPREPLY+=("$name"); fi
+    done <"$__shellenv_config/ssh_config"
+  fi
+  for file in "${HOME-}"/.docker/*/connection_config.txt; do
     if [[ ! -r $file ]]; then continue; fi
-    while read -r key value; do
-      name=''
-      case $key in
-        [Hh]ost) name=$value ;;
-        DOCK_MONIKER=*) name=${key#*=} name=${name//[\"\']/} ;;
-      esac
-      if [[ -n $name && $name != none && $name == "$2"* ]]; then COMPREPLY+=("$name"); fi
-    done <"$file"
+    read -r -d '' text <"$file" || : # all of it
+    name=${text#*DOCK_MONIKER=}
+    if [[ $name == "$text" ]]; then continue; fi
+    name=${name%%[[:space:]]*}
+    name=${name//[\"\']/}
+    if [[ $name != none && $name == "$2"* ]]; then COMPREPLY+=("$name"); fi
   done
 }

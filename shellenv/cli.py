@@ -177,7 +177,7 @@ VERBS: dict[str, Verb] = {
     ),
 }
 
-AT_PROMPTS = ("hook", "export")
+AWAITED = ("hook", "export", "dock")
 """Verbs that a shell waits for, so they do without argparse (8 ms); `--help` is handled here."""
 
 LOADERS = {
@@ -193,7 +193,7 @@ def program() -> NoReturn:
     A shell that waits for code does not wait until Python has counted its garbage (3 ms) and taken
     its modules apart (10 ms, with Jinja): the process just ends.
     """
-    waiting = sys.argv[1:2] and sys.argv[1] in AT_PROMPTS
+    waiting = sys.argv[1:2] and sys.argv[1] in AWAITED
     if waiting:
         import gc
 
@@ -249,7 +249,7 @@ def run(argv: list[str]) -> int:
     verb = VERBS.get(name)
     if verb is None:
         raise _unknown(name)
-    if (name in AT_PROMPTS or not verb.target) and args and args[0] in ("--help", "-h"):
+    if (name in AWAITED or not verb.target) and args and args[0] in ("--help", "-h"):
         write(_help(name, verb))
         return 0
     if not verb.target:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from shellenv import connection, docks, ssh, state
-from shellenv.cli import at_terminal, needs_hook, parser, say, write
+from shellenv.cli import at_terminal, needs_hook, say, write
 from shellenv.connection import Facts, Place
 from shellenv.context import Context
 from shellenv.docks import Dock
@@ -29,10 +29,9 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     used; then the shell, and the connection that others use, are as before.
     """
     if args[:1] != ["--for"]:
-        options = parser("dock")
-        options.add_argument("host", metavar="HOST", help="[user@]HOST[:port], or a moniker")
-        options.parse_args(args)
-        raise needs_hook("dock")
+        if len(args) == 1 and not args[0].startswith("-"):
+            raise needs_hook("dock")
+        raise ShellenvError("dock takes one host", "shellenv dock --help shows how", 2)
     name, pid, host = args[1:]
     shell = shell_named(name)
     dock = resolve(ctx, host)
@@ -115,8 +114,8 @@ def _open(ctx: Context, dock: Dock, typed: str, place: Place, limit: int, transp
 
     client = ssh.Client.create(ctx, limit)
     reach = ssh.words(ctx, dock)
+    settings = client.settings_soon(reach)
     keeper.stop(place, limit)  # one that tries in vain: nobody would see why
-    settings = client.settings(reach)
 
     def reopen(ask: bool = False) -> Link:
         return open_link(client, dock, reach, place, settings, transport, ask)
@@ -143,7 +142,7 @@ def _with_help(
     reach: Sequence[str],
     dock: Dock,
     typed: str,
-    settings: Mapping[str, str],
+    settings: Callable[[], Mapping[str, str]],
     problem: Problem,
     reopen: Callable[[bool], Link],
 ) -> Link:
@@ -155,7 +154,7 @@ def _with_help(
     asked = False
     while True:
         if problem.kind == "unknown key":
-            hostkeys.settle(client, reach, dock, settings, ["register-dock", typed])
+            hostkeys.settle(client, reach, dock, settings(), ["register-dock", typed])
         elif problem.kind == "authentication" and not asked and at_terminal():
             asked = True
         else:

@@ -9,7 +9,7 @@ when nothing has used it for `LINGER` seconds (ssh_config(5), ControlPersist).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -59,6 +59,10 @@ say end 0
 context, Docker's own, rootless Docker's, Podman's (podman-system-service(1))."""
 
 VERSION = f"{ssh.VERSION} 2>&1; printf 'shellenv-end %s\\n' $?\n"
+
+
+Settings = Callable[[], Mapping[str, str]]
+"""What `ssh -G` says, once somebody wants to know."""
 
 
 class LinkError(Exception):
@@ -148,23 +152,23 @@ def open_link(
     dock: Dock,
     words: Sequence[str],
     place: Place,
-    facts: Mapping[str, str],
+    settings: Settings,
     transport: str = "socket",
     ask: bool = False,
 ) -> Link:
     """Open the connection, within `client.limit` seconds; a master that is there is used.
 
-    `words` reach the dock, `facts` are its `ssh -G`. With `ask`, ssh may ask for a passphrase or a
-    password at the terminal, for which there is no limit. Raises LinkError; then nothing is left.
+    `words` reach the dock, `settings` are its `ssh -G`. With `ask`, ssh may ask for a passphrase or
+    a password at the terminal, and there is no limit. Raises LinkError; then nothing is left.
     """
     end = monotonic() + client.limit
     reused = _has_master(place, dock)  # a killed keeper's
     if not reused:
-        _start_master(client, words, place, dock, facts, ask)
+        _start_master(client, words, place, dock, settings, ask)
         end = max(end, monotonic() + 2) if ask else end
     link = Link(place, dock, words, _start_session(client, place, dock), reused)
     try:
-        link.facts = _explore(link, facts, end, client.limit, transport)
+        link.facts = _explore(link, settings(), end, client.limit, transport)
     except BaseException:
         link.close()
         raise
@@ -193,7 +197,7 @@ def _start_master(
     words: Sequence[str],
     place: Place,
     dock: Dock,
-    facts: Mapping[str, str],
+    settings: Settings,
     ask: bool,
 ) -> None:
     """Start the master. It goes into the background by itself once it is connected."""
@@ -211,7 +215,7 @@ def _start_master(
     if status != 0:
         with open(place.log, encoding="utf-8", errors="surrogateescape") as stream:
             done = ssh.Done(status, "", stream.read())
-        raise LinkError(problems.diagnose(done, dock.moniker, facts, client.limit))
+        raise LinkError(problems.diagnose(done, dock.moniker, settings(), client.limit))
 
 
 def _start_session(client: ssh.Client, place: Place, dock: Dock) -> subprocess.Popen[bytes]:

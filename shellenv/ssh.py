@@ -8,8 +8,9 @@ or `KnownHostsCommand` exactly as they do.
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from shellenv import docks, sshconfig
@@ -78,7 +79,11 @@ class Running:
         self.children: set[subprocess.Popen[bytes]] = set()
 
     def run(self, ctx: Context, argv: Sequence[str], limit: float) -> Done:
-        """Run a program to its end, for at most `limit` seconds.
+        """Run a program to its end, for at most `limit` seconds."""
+        return self.finish(self.start(ctx, argv), limit)
+
+    def start(self, ctx: Context, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a program that is to be finished.
 
         It has no terminal, nor has what it starts (a jump's ssh): none can ask the user something.
         """
@@ -95,6 +100,12 @@ class Running:
             start_new_session=True,
         )
         self.children.add(child)
+        return child
+
+    def finish(self, child: subprocess.Popen[bytes], limit: float) -> Done:
+        """Wait for the end of what was started, for at most `limit` seconds."""
+        import subprocess
+
         try:
             out, err = child.communicate(timeout=max(limit, 0.01))
             status: int | None = child.returncode
@@ -174,7 +185,19 @@ class Client(NamedTuple):
 
         Raises ShellenvError if ssh cannot read it.
         """
-        done = self.running.run(self.ctx, [self.ssh, "-T", "-G", *words], self.limit)
+        return self.settings_soon(words)()
+
+    def settings_soon(self, words: Sequence[str]) -> Callable[[], dict[str, str]]:
+        """The same, as a function that waits for it: meanwhile there is something else to do."""
+        child = self.running.start(self.ctx, [self.ssh, "-T", "-G", *words])
+
+        @functools.cache
+        def settings() -> dict[str, str]:
+            return self._settings(self.running.finish(child, self.limit), words)
+
+        return settings
+
+    def _settings(self, done: Done, words: Sequence[str]) -> dict[str, str]:
         if done.status != 0:
             raise diagnose(done, words[-1], {}, self.limit).error()
         found: dict[str, str] = {}
