@@ -1,0 +1,195 @@
+"""The Docker Engine's API, as much of it as a run needs, over its socket.
+
+A question takes a millisecond; importing the docker library would take 200. Where that library
+knows more than the wire format (registries and their credentials), it is used: see `layers`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.hint import other_machine
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+class EngineError(ShellenvError):
+    """The engine refused: `code` is the HTTP status."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"docker: {message}", "", 1)
+        self.code = code
+
+
+class Response(NamedTuple):
+    """An answer: the HTTP status and the whole body."""
+
+    code: int
+    body: bytes
+
+    def json(self) -> Any:
+        import json
+
+        return json.loads(self.body) if self.body else None
+
+
+class Engine:
+    """One engine, by its address as in DOCKER_HOST: `unix://…`, or `tcp://…` without TLS."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON at `path`; None if there is no such thing (404)."""
+        response = self.call("GET", path, query)
+        return None if response.code == 404 else _checked(response).json()
+
+    def post(self, path: str, body: Any = None, **query: str) -> Any:
+        """Do something; what the engine answers. Raises EngineError if it refuses."""
+        return _checked(self.call("POST", path, query, body)).json()
+
+    def delete(self, path: str, **query: str) -> bool:
+        """Remove something; False if there was nothing (404) or it is going already (409)."""
+        response = self.call("DELETE", path, query)
+        return response.code not in (404, 409) and bool(_checked(response))
+
+    def call(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Response:
+        """Ask, and read the whole answer. Raises ShellenvError if the engine cannot be reached."""
+        from json import dumps
+
+        content = b"" if body is None else dumps(body).encode()
+        with self._connection() as connection:
+            try:
+                connection.sendall(_request(method, path, query or {}, content))
+                return _parse(b"".join(_chunks(connection)))
+            except OSError as error:
+                raise _unreachable(self.host, error) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[socket.socket]:
+        scheme, _, rest = self.host.partition("://")
+        try:
+            if scheme == "unix":
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                with connection:
+                    connection.connect(rest)
+                    yield connection
+            elif scheme in ("tcp", "http"):
+                name, _, port = rest.rstrip("/").rpartition(":")
+                with socket.create_connection((name.strip("[]"), int(port))) as connection:
+                    yield connection
+            else:
+                raise ShellenvError(
+                    f"an engine at {self.host} is not supported",
+                    "dock to that machine, or unset DOCKER_HOST",
+                )
+        except (OSError, ValueError) as error:
+            raise _unreachable(self.host, error) from error
+
+
+def local_host(ctx: Context) -> str:
+    """The address of the engine of this machine, as the docker CLI would find it.
+
+    DOCKER_HOST wins over DOCKER_CONTEXT, that over the configuration's currentContext. What names
+    another machine, or was set by docking, is passed over.
+    """
+    env = ctx.shell_env or ctx.env
+    host = env.get("DOCKER_HOST", "")
+    if host and not env.get("SHELLENV_DOCK") and not other_machine(host):
+        return host if "://" in host else f"tcp://{host}"
+    if not host:
+        found = _of_context(ctx, env)
+        if found and not other_machine(found):
+            return found
+    return DEFAULT_HOST
+
+
+def _of_context(ctx: Context, env: Mapping[str, str]) -> str:
+    """The address in the docker context that counts; "" where none does or it has none."""
+    directory = env.get("DOCKER_CONFIG") or (f"{ctx.home}/.docker" if ctx.home else "")
+    name = env.get("DOCKER_CONTEXT", "")
+    if not name:
+        settings = _read_json(f"{directory}/config.json")
+        name = settings.get("currentContext", "") if isinstance(settings, dict) else ""
+    if not name or name == "default":
+        return ""
+    from hashlib import sha256
+
+    key = sha256(name.encode()).hexdigest()
+    meta = _read_json(f"{directory}/contexts/meta/{key}/meta.json")
+    try:
+        return str(meta["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        return ""
+
+
+def _read_json(path: str) -> Any:
+    import json
+
+    try:
+        with open(path, "rb") as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return {}
+
+
+def _request(method: str, path: str, query: Mapping[str, str], content: bytes) -> bytes:
+    if query:
+        from urllib.parse import urlencode
+
+        path = f"{path}?{urlencode(query)}"
+    # HTTP/1.0: the answer ends where the connection does, and is never chunked
+    head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\n"
+    if content or method == "POST":
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}\r\n".encode() + content
+
+
+def _chunks(connection: socket.socket) -> Iterator[bytes]:
+    while chunk := connection.recv(1 << 16):
+        yield chunk
+
+
+def _parse(answer: bytes) -> Response:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    try:
+        return Response(int(head.split(None, 2)[1]), body)
+    except (IndexError, ValueError):
+        raise ShellenvError(
+            "what answers there is no Docker Engine", "check DOCKER_HOST and docker context ls"
+        ) from None
+
+
+def _checked(response: Response) -> Response:
+    if response.code >= 400:
+        try:
+            message = response.json()["message"]
+        except (ValueError, KeyError, TypeError):
+            message = f"HTTP status {response.code}"
+        raise EngineError(response.code, str(message).strip())
+    return response
+
+
+def _unreachable(host: str, error: Exception) -> ShellenvError:
+    path = host.removeprefix("unix://")
+    if isinstance(error, PermissionError):
+        return ShellenvError(
+            f"you may not use the Docker Engine at {path}",
+            "sudo usermod -aG docker $USER, then log in again",
+        )
+    if isinstance(error, FileNotFoundError):
+        hint = "install Docker, or start it: sudo systemctl start docker"
+        return ShellenvError(f"there is no Docker Engine at {path}", hint)
+    if isinstance(error, ConnectionRefusedError):
+        hint = "start it: sudo systemctl start docker"
+        return ShellenvError(f"the Docker Engine at {path} does not run", hint)
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+    return ShellenvError(f"cannot reach the Docker Engine at {path}: {reason}", "docker version")
