@@ -48,7 +48,7 @@ class Dependencies(NamedTuple):
         return not (self.tool or self.requirements or self.installable)
 
     def __str__(self) -> str:
-        return ", ".join(path for path, _ in self.contents)
+        return ", ".join(path for path, _ in self.contents) or "the project"
 
 
 def find(root: str) -> Dependencies:
@@ -74,14 +74,22 @@ def find(root: str) -> Dependencies:
     return Dependencies(tool, requirements, installable, tuple(sorted(contents.items())))
 
 
+IMPORTABLE = """python -c 'import os, sys, sysconfig
+path = os.path.join(sysconfig.get_path("purelib"), "shellenv-project.pth")
+with open(path, "w", encoding=sys.getfilesystemencoding()) as file:
+    file.write(os.getcwd() + chr(10))'"""
+"""Makes the current directory importable, behind everything else."""
+
+
 def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
     """Lines of sh that install it all into the virtual environment $VIRTUAL_ENV, the current
     directory being the root.
 
-    With `uv`, that is used in place of pip. A tool that is missing is installed below the
-    directory `tools`, beside the environment.
+    A project that cannot be installed is made importable, as an editable install would. With `uv`,
+    that is used in place of pip. A tool that is missing is installed below the directory `tools`,
+    beside the environment.
     """
-    lines = []
+    lines = [] if found.installable else [IMPORTABLE]
     if found.tool:
         lines += _bootstrap(found.tool, tools)
         lines.append(

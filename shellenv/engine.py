@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from shellenv.context import Context
@@ -74,25 +74,43 @@ class Engine:
                 raise _unreachable(self.host, error) from error
 
     @contextmanager
+    def hijack(self, path: str, query: Mapping[str, str]) -> Iterator[socket.socket]:
+        """A connection that becomes a container's streams. Raises EngineError if it is refused."""
+        upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+        with self._connection() as connection:
+            connection.sendall(_request("POST", path, query, b"", "1.1", upgrade))
+            _checked(_read_head(connection))
+            yield connection
+
+    @contextmanager
+    def waiting(self, path: str, **query: str) -> Iterator[socket.socket]:
+        """A connection on which the answer comes later, the engine having begun to wait."""
+        with self._connection() as connection:
+            connection.sendall(_request("POST", path, query, b""))
+            _checked(_read_head(connection))
+            yield connection
+
+    @contextmanager
     def _connection(self) -> Iterator[socket.socket]:
+        with self._connect() as connection:
+            yield connection
+
+    def _connect(self) -> socket.socket:
         scheme, _, rest = self.host.partition("://")
         try:
             if scheme == "unix":
                 connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                with connection:
-                    connection.connect(rest)
-                    yield connection
-            elif scheme in ("tcp", "http"):
+                connection.connect(rest)
+                return connection
+            if scheme in ("tcp", "http"):
                 name, _, port = rest.rstrip("/").rpartition(":")
-                with socket.create_connection((name.strip("[]"), int(port))) as connection:
-                    yield connection
-            else:
-                raise ShellenvError(
-                    f"an engine at {self.host} is not supported",
-                    "dock to that machine, or unset DOCKER_HOST",
-                )
+                return socket.create_connection((name.strip("[]"), int(port)))
         except (OSError, ValueError) as error:
             raise _unreachable(self.host, error) from error
+        raise ShellenvError(
+            f"an engine at {self.host} is not supported",
+            "dock to that machine, or unset DOCKER_HOST",
+        )
 
 
 def local_host(ctx: Context) -> str:
@@ -141,13 +159,20 @@ def _read_json(path: str) -> Any:
         return {}
 
 
-def _request(method: str, path: str, query: Mapping[str, str], content: bytes) -> bytes:
+def _request(
+    method: str,
+    path: str,
+    query: Mapping[str, str],
+    content: bytes,
+    version: str = "1.0",
+    headers: str = "",
+) -> bytes:
     if query:
         from urllib.parse import urlencode
 
         path = f"{path}?{urlencode(query)}"
     # HTTP/1.0: the answer ends where the connection does, and is never chunked
-    head = f"{method} {path} HTTP/1.0\r\nHost: docker\r\n"
+    head = f"{method} {path} HTTP/{version}\r\nHost: docker\r\n{headers}"
     if content or method == "POST":
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     return f"{head}\r\n".encode() + content
@@ -156,6 +181,20 @@ def _request(method: str, path: str, query: Mapping[str, str], content: bytes) -
 def _chunks(connection: socket.socket) -> Iterator[bytes]:
     while chunk := connection.recv(1 << 16):
         yield chunk
+
+
+def _read_head(connection: socket.socket) -> Response:
+    """The status line and headers of an answer, and no byte more; the whole of an error."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+        head += byte
+    response = _parse(head)
+    if response.code < 400:
+        return response
+    connection.settimeout(1)
+    with suppress(OSError):
+        return Response(response.code, connection.recv(1 << 16))
+    return response
 
 
 def _parse(answer: bytes) -> Response:

@@ -90,10 +90,8 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
     if image is None:
         say(f"shellenv: making {tags[0]} from {source}, once")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
-    if len(tags) > 1:
-        say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
-        image = _second(engine, recipe, docker, image, tags[1])
-    return image
+    say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
+    return _second(engine, recipe, docker, image, tags[1])
 
 
 class Docker:
@@ -175,9 +173,11 @@ def _first(
 def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: str) -> Image:
     """That image with the project's dependencies."""
     account = recipe.account
+    nothing = recipe.dependencies.empty
+    without = "exit 0" if nothing else '{ echo "the image has no python"; exit 1; }'
     lines = [
         "set -e",
-        'command -v python >/dev/null || { echo "the image has no python"; exit 1; }',
+        f"command -v python >/dev/null || {without}",
         *dependencies.commands(recipe.dependencies, uv=False, tools=f"{PREFIX}/tools"),
     ]
     script = _exports({**recipe.indexes, "HOME": account.home}) + "\n".join(lines) + "\n"
@@ -240,18 +240,16 @@ def _env(inspected: Any) -> dict[str, str]:
 
 
 def _tags(recipe: Recipe, base_id: str) -> list[str]:
-    """The names of the layers: one, or two where there is something to install."""
+    """The names of the two layers."""
     directory = installation.static_dir()
     code = [f"{directory}/layer.sh", f"{directory}/enter.sh"]
     first = digest(
         base_id, *map(str, recipe.account), recipe.target, recipe.setup, *map(_content, code)
     )
-    digests = [first]
-    if not recipe.dependencies.empty:
-        files = [part for file in recipe.dependencies.contents for part in file]
-        how = dependencies.commands(recipe.dependencies, uv=False, tools="")
-        digests.append(digest(first, *how, *files))
-    return [f"shellenv/{component(recipe.project)}:{digest}" for digest in digests]
+    files = [part for file in recipe.dependencies.contents for part in file]
+    how = dependencies.commands(recipe.dependencies, uv=False, tools="")
+    name = component(recipe.project)
+    return [f"shellenv/{name}:{key}" for key in (first, digest(first, *how, *files))]
 
 
 def _build_key(base: Base) -> str:

@@ -131,8 +131,6 @@ def _python(env: Mapping[str, str], wanted: str) -> str:
 def _install(
     ctx: Context, env: Mapping[str, str], needed: Dependencies, path: str, root: str
 ) -> None:
-    if needed.empty:
-        return
     cache = paths.cache_dir(ctx) or "/tmp/shellenv"
     uv = shutil.which("uv", path=env.get("PATH")) is not None
     lines = ["set -e", *dependencies.commands(needed, uv, f"{cache}/tools")]

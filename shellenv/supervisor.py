@@ -88,7 +88,7 @@ class _Supervisor:
         self.reap = reap
         self.pid = 0
         self.interrupted = False
-        self.had_terminal = _has_terminal()
+        self.had_terminal = has_terminal()
         self.prctl = _prctl()
 
     def run(self) -> End:
@@ -139,7 +139,7 @@ class _Supervisor:
 
     def _wait(self, watched: set[Any]) -> End:
         while True:
-            number, sent = _next(watched)
+            number, sent = next_signal(watched)
             if number == signal.SIGCHLD:
                 if (end := self._collect()) is not None:
                     return end
@@ -147,7 +147,7 @@ class _Supervisor:
                 self.hangup()
             else:
                 self.interrupted |= number == signal.SIGINT
-                if number == signal.SIGHUP and self.had_terminal and not _has_terminal():
+                if number == signal.SIGHUP and self.had_terminal and not has_terminal():
                     signal.setitimer(signal.ITIMER_REAL, GRACE)
                 if sent:
                     self.forward(number)
@@ -208,7 +208,7 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     """Is there a controlling terminal? Opening it fails once it has hung up."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
@@ -217,7 +217,7 @@ def _has_terminal() -> bool:
     return True
 
 
-def _next(watched: set[Any]) -> tuple[int, bool]:
+def next_signal(watched: set[Any]) -> tuple[int, bool]:
     """The next signal, and whether it was sent to us: a terminal sends it to the whole group."""
     wait: Any = getattr(signal, "sigwaitinfo", None)
     if wait is None:  # macOS

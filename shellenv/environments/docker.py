@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shellenv import baseimage, dependencies, layers
+from shellenv import attach, baseimage, dependencies, layers
 from shellenv.cli import say
 from shellenv.config import is_yes
 from shellenv.engine import Engine, EngineError, local_host
@@ -120,14 +120,14 @@ class Docker:
                       self.account.home, kind="volume")  # fmt: skip
 
     def _words(self, image: Image, by_hand: bool = False) -> tuple[list[str], dict[str, str]]:
-        """The words behind `docker`, and the variables that they take from its environment.
+        """The words behind `docker run`, and the variables that they take from its environment.
 
         `by_hand` is without what ties the container to this run.
         """
         scene, request, streams = self.scene, self.scene.request, self.streams
         config = scene.found.config
         directory = scene.ctx.cwd[len(scene.project.root.rstrip("/")) :]
-        words = ["run", *([] if request.keep else ["--rm"]), "--init"]
+        words = [*([] if request.keep else ["--rm"]), "--init"]
         words += [f"-{'i' * streams.stdin}{'t' * streams.tty}"] if streams.stdin else []
         if not by_hand:
             words += ["--name", self.name, "--log-driver", self.place.driver]
@@ -221,18 +221,31 @@ class Docker:
         words, hidden = self._words(image)
         _check_text(words)
         env = {**self._environment(), **hidden}
-        end = supervise(
-            [self.program, *words],
-            env,
-            forward=self._forward,
-            hangup=self._remove,
-            orphan_signal=signal.SIGTERM,
-        )
-        if end.signal:
-            self._remove()
-        elif self.scene.request.keep:
+        if self.streams.tty:
+            end = supervise(
+                [self.program, "run", *words],
+                env,
+                forward=self._forward,
+                hangup=self._remove,
+                orphan_signal=signal.SIGTERM,
+            )
+            if end.signal:
+                self._remove()
+        else:
+            end = self._attached(words, env)
+        if self.scene.request.keep:
             say(f"shellenv: kept as {self.name}", f"docker rm -f {self.name} removes it")
         return end
+
+    def _attached(self, words: list[str], env: dict[str, str]) -> End:
+        try:
+            _create([self.program, "create", *words], env)
+            return attach.run(
+                self.engine, self.name, self.streams.stdin, not self.scene.request.keep
+            )
+        except BaseException:
+            self._remove()
+            raise
 
     def _forward(self, number: int) -> None:
         """Send a signal to the command; before it runs, end the client, which then starts nothing
@@ -291,7 +304,7 @@ class Docker:
 
     def _shown(self, image: Image) -> str:
         words, _ = self._words(image, by_hand=True)
-        line = shlex.join(["docker", *words])
+        line = shlex.join(["docker", "run", *words])
         return f"DOCKER_HOST={shlex.quote(self.place.host)} {line}" if self._differs() else line
 
 
@@ -305,6 +318,19 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
         gid=os.getgid(),
     )
     return Docker(scene, place)
+
+
+def _create(argv: list[str], env: dict[str, str]) -> None:
+    """`docker create`, which says itself what is wrong. Raises ShellenvError if something is."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
+    pid = os.posix_spawn(argv[0], argv, env, file_actions=actions)
+    os.close(null)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status == -signal.SIGINT:
+        raise KeyboardInterrupt
+    if status:
+        raise ShellenvError("docker could not make the container", "it says above why")
 
 
 def _program(scene: Scene) -> str:
