@@ -6,7 +6,7 @@
 PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server
 BENCH_PARTS = zsh fish direnv strace npm
 
-.PHONY: help demo test lint bench clean venv dev parts
+.PHONY: help demo test lint bench clean venv dev parts engine
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -16,7 +16,7 @@ demo: venv
 	@.venv/bin/python scripts/demo.py
 
 ## make test    everything: linters, bats, pytest; installs what is missing
-test: lint
+test: lint engine
 	@bats tests
 	@.venv/bin/pytest -n auto
 
@@ -43,3 +43,6 @@ dev:
 
 parts:
 	@scripts/parts.sh $(PARTS)
+
+engine: parts
+	@scripts/engine.sh

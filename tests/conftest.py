@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import BIN, SHELLS, Home, Shell, require, set_template_directory
+from dock import Images, RealDock, remove_leftovers, require_images
+from harness import BIN, SHELLS, Home, Shell, require, set_template_directory, strict
+from servers import User, python_for_others
 
 
 def pytest_sessionstart() -> None:
@@ -38,3 +44,68 @@ def home(tmp_path: Path) -> Home:
 def shell(request: pytest.FixtureRequest, home: Home) -> Shell:
     """One of the shells, in a throw-away home."""
     return Shell(request.param, home)
+
+
+# --- docks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def base() -> Iterator[Path]:
+    """A directory that every user can enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="shellenv-docks-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def somebody(base: Path) -> Iterator[User]:
+    require("ssh", "setpriv", "useradd")
+    python = python_for_others() if os.geteuid() == 0 else None
+    if python is None or not os.path.exists("/usr/sbin/sshd"):
+        message = "needs root, sshd, and a Python that other users can run"
+        (pytest.fail if strict() else pytest.skip)(message)
+    assert python is not None
+    user = User(base, f"shellenv{os.getpid()}", python)
+    yield user
+    user.remove()
+
+
+@pytest.fixture
+def user(somebody: User) -> User:
+    """A unix user with a new home directory, whose key docks know."""
+    somebody.move_in()
+    return somebody
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """The images that the local engine has for tests."""
+    return require_images()
+
+
+@pytest.fixture(scope="session")
+def _first_dock(images: Images, somebody: User) -> Iterator[RealDock]:
+    remove_leftovers()
+    with RealDock(images, somebody.base / "key.pub") as dock:
+        yield dock
+
+
+@pytest.fixture(scope="session")
+def _second_dock(images: Images, somebody: User) -> Iterator[RealDock]:
+    with RealDock(images, somebody.base / "key.pub") as dock:
+        yield dock
+
+
+@pytest.fixture
+def real_dock(_first_dock: RealDock) -> RealDock:
+    """A dock with its own Docker Engine, as at its first start; `user` may log in."""
+    _first_dock.reset()
+    return _first_dock
+
+
+@pytest.fixture
+def other_dock(_second_dock: RealDock) -> RealDock:
+    """A second dock beside `real_dock`."""
+    _second_dock.reset()
+    return _second_dock

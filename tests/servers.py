@@ -77,6 +77,7 @@ class User:
         write(self.home / "remote" / "docker", DOCKER).chmod(0o755)
         write(self.home / ".ssh" / "id_ed25519", (self.base / "key").read_bytes()).chmod(0o600)
         (self.home / ".ssh").chmod(0o700)
+        self.groups: tuple[str, ...] = ()
         self.patience(60)
         self.env = {
             "HOME": str(self.home),
@@ -85,6 +86,10 @@ class User:
             "TERM": "dumb",
             "USER": self.name,
         }
+
+    def use_engine(self) -> None:
+        """Until the test ends, what runs as this user may use the local Docker Engine."""
+        self.groups = ("docker",)
 
     def patience(self, seconds: int) -> None:
         write(self.config / "dockerutils.cfg", f"[shellenv.ssh]\nconnect_timeout = {seconds}\n")
@@ -113,7 +118,8 @@ class User:
         return path
 
     def argv(self, *words: str | Path) -> list[str]:
-        ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+        groups = f"--groups={','.join(self.groups)}" if self.groups else "--clear-groups"
+        ids = [f"--reuid={self.uid}", f"--regid={self.gid}", groups]
         return [shutil.which("setpriv") or "setpriv", *ids, "--", *map(str, words)]
 
     def run(self, *words: str | Path, stdin: str = "") -> Result:

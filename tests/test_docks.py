@@ -6,13 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
-from harness import Result, require, strict
+from harness import Result
 from places import context
 from servers import (
     SOURCE,
@@ -21,34 +20,11 @@ from servers import (
     frozen,
     has_ipv6,
     hint_command,
-    python_for_others,
     refusing,
 )
 
 from shellenv import cli, register
 from shellenv.errors import ShellenvError
-
-
-@pytest.fixture(scope="session")
-def base() -> Iterator[Path]:
-    """A directory that every user can enter, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="shellenv-docks-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="session")
-def somebody(base: Path) -> Iterator[User]:
-    require("ssh", "setpriv", "useradd")
-    python = python_for_others() if os.geteuid() == 0 else None
-    if python is None or not os.path.exists("/usr/sbin/sshd"):
-        message = "needs root, sshd, and a Python that other users can run"
-        (pytest.fail if strict() else pytest.skip)(message)
-    assert python is not None
-    user = User(base, f"shellenv{os.getpid()}", python)
-    yield user
-    user.remove()
 
 
 @pytest.fixture(scope="session")
@@ -63,12 +39,6 @@ def jump(base: Path, somebody: User) -> Iterator[Server]:
     server = Server(base / "jump", somebody, "127.0.0.2")
     yield server
     server.stop()
-
-
-@pytest.fixture
-def user(somebody: User) -> User:
-    somebody.move_in()
-    return somebody
 
 
 def add(user: User, server: Server, moniker: str = "dev", *more: str) -> Result:
