@@ -24,9 +24,8 @@ CHUNK = 1 << 18
 
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
-TO_GROUP = """for task in /proc/1/task/1/children; do
-  read -r first rest <"$task" && kill -s "$0" -- "-$first"
-done"""
+TO_GROUP = """read -r first rest </proc/1/task/1/children
+kill -s "$0" -- "-$first""""
 """What a terminal does with Ctrl-C: the signal goes to all of the command's process group. Its
 first process is the only child of docker's init, which makes a group of it."""
 

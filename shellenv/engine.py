@@ -74,11 +74,16 @@ class Engine:
                 raise _unreachable(self.host, error) from error
 
     @contextmanager
-    def hijack(self, path: str, query: Mapping[str, str]) -> Iterator[socket.socket]:
+    def hijack(
+        self, path: str, query: Mapping[str, str], body: Any = None
+    ) -> Iterator[socket.socket]:
         """A connection that becomes a container's streams. Raises EngineError if it is refused."""
+        from json import dumps
+
+        content = b"" if body is None else dumps(body).encode()
         upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
         with self._connection() as connection:
-            connection.sendall(_request("POST", path, query, b"", "1.1", upgrade))
+            connection.sendall(_request("POST", path, query, content, "1.1", upgrade))
             _checked(_read_head(connection))
             yield connection
 

@@ -44,17 +44,19 @@ def supervise(
     *,
     forward: Callable[[int], None] | None = None,
     hangup: Callable[[], None] | None = None,
+    suspend: Callable[[int], None] | None = None,
     orphan_signal: int = signal.SIGKILL,
     reap: bool = False,
 ) -> End:
     """Run a program to its end, with our standard streams and all other open descriptors.
 
     `forward(signal)` passes a signal on (default: to the program), `hangup()` ends the work when
-    the terminal has been gone for `GRACE` seconds (default: kill it). If this process is killed the
+    the terminal has been gone for `GRACE` seconds (default: kill it), `suspend(pid)` stops the
+    program and us for SIGTSTP (default: the kernel does). If this process is killed the
     program gets `orphan_signal`. With `reap`, whatever it started and left behind is killed at its
     end, as a container does it (Linux). Raises nothing for what the program does.
     """
-    return _Supervisor(argv, env, forward, hangup, orphan_signal, reap).run()
+    return _Supervisor(argv, env, forward, hangup, suspend, orphan_signal, reap).run()
 
 
 def leave(end: End) -> int:
@@ -77,6 +79,7 @@ class _Supervisor:
         env: Mapping[str, str],
         forward: Callable[[int], None] | None,
         hangup: Callable[[], None] | None,
+        suspend: Callable[[int], None] | None,
         orphan_signal: int,
         reap: bool,
     ) -> None:
@@ -84,6 +87,7 @@ class _Supervisor:
         self.env = dict(env)
         self.forward = forward or self._send
         self.hangup = hangup or (lambda: self._send(signal.SIGKILL))
+        self.suspend = suspend
         self.orphan_signal = orphan_signal
         self.reap = reap
         self.pid = 0
@@ -93,6 +97,7 @@ class _Supervisor:
 
     def run(self) -> End:
         watched = {getattr(signal, name) for name in PASSED_ON}
+        watched |= {signal.SIGTSTP} if self.suspend else set()
         # What was ignored when we were started stays so (nohup, `&` in a script).
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         watched |= {signal.SIGCHLD, signal.SIGALRM}
@@ -145,6 +150,8 @@ class _Supervisor:
                     return end
             elif number == signal.SIGALRM:
                 self.hangup()
+            elif number == signal.SIGTSTP and self.suspend:
+                self.suspend(self.pid)
             else:
                 self.interrupted |= number == signal.SIGINT
                 if number == signal.SIGHUP and self.had_terminal and not has_terminal():

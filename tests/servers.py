@@ -55,12 +55,20 @@ class User:
 
     def _install(self, python: str) -> None:
         shutil.copytree(SOURCE / "shellenv", self.base / "lib" / "shellenv")
+        shutil.copytree(SOURCE / "shell", self.base / "lib" / "shellenv" / "shell")
         core = (
             f"#!{python}\nimport sys\nsys.path.insert(0, {str(self.base / 'lib')!r})\n"
             "from shellenv.cli import main\nsys.exit(main())\n"
         )
         write(self.base / "bin" / "shellenv-core", core).chmod(0o755)
-        for name in ("shellenv", "register-dock", "unregister-dock", "ls-dock", "ssh-dock"):
+        for name in (
+            "shellenv",
+            "register-dock",
+            "unregister-dock",
+            "ls-dock",
+            "ssh-dock",
+            "run-shell",
+        ):
             shutil.copy(SOURCE / "shell" / "shellenv.sh", self.base / "bin" / name)
 
     def remove(self) -> None:

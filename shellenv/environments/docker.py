@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shellenv import attach, baseimage, dependencies, layers
+from shellenv import attach, baseimage, dependencies, layers, terminal
 from shellenv.cli import say
 from shellenv.config import is_yes
-from shellenv.engine import Engine, EngineError, local_host
+from shellenv.engine import Engine, local_host
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.layers import Account, Image, Recipe
 from shellenv.plan import expand
-from shellenv.supervisor import End, supervise
+from shellenv.supervisor import End
 
 LANG = "C.UTF-8"
 PASSED = ("TERM", "COLORTERM")
@@ -222,15 +222,8 @@ class Docker:
         _check_text(words)
         env = {**self._environment(), **hidden}
         if self.streams.tty:
-            end = supervise(
-                [self.program, "run", *words],
-                env,
-                forward=self._forward,
-                hangup=self._remove,
-                orphan_signal=signal.SIGTERM,
-            )
-            if end.signal:
-                self._remove()
+            argv = [self.program, "run", *words]
+            end = terminal.run(self.engine, self.name, argv, env, self._remove)
         else:
             end = self._attached(words, env)
         if self.scene.request.keep:
@@ -246,16 +239,6 @@ class Docker:
         except BaseException:
             self._remove()
             raise
-
-    def _forward(self, number: int) -> None:
-        """Send a signal to the command; before it runs, end the client, which then starts nothing
-        more."""
-        for _ in range(50):
-            try:
-                self.engine.post(f"/containers/{self.name}/kill", signal=str(number))
-                return
-            except EngineError:  # noqa: PERF203 # not yet there, or no longer
-                time.sleep(0.02)
 
     def _remove(self) -> None:
         """End the container, at once, if it is there."""
