@@ -25,7 +25,8 @@ CHUNK = 1 << 18
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 TO_GROUP = """read -r first rest </proc/1/task/1/children
-kill -s "$0" -- "-$first""""
+kill -s "$0" -- -$first
+"""
 """What a terminal does with Ctrl-C: the signal goes to all of the command's process group. Its
 first process is the only child of docker's init, which makes a group of it."""
 
@@ -39,6 +40,14 @@ def run(engine: Engine, name: str, stdin: bool, removed: bool) -> End:
     be started, or if the connection to the engine is lost.
     """
     return _Attachment(engine, name, stdin, removed).run()
+
+
+def signal_group(engine: Engine, path: str, number: int) -> None:
+    """Send a signal to the command's process group in the container at the API's `path`. Raises
+    EngineError if that does not run."""
+    name = signal.Signals(number).name.removeprefix("SIG")
+    made = engine.post(f"{path}/exec", {"Cmd": ["sh", "-c", TO_GROUP, name]})
+    engine.post(f"/exec/{made['Id']}/start", {"Detach": True})
 
 
 class _Attachment:
@@ -233,10 +242,8 @@ class _Attachment:
             self.engine.post(f"{self.path}/kill", signal=str(int(number)))
 
     def _kill_group(self, number: int) -> None:
-        command = ["sh", "-c", TO_GROUP, str(number)]
         try:
-            made = self.engine.post(f"{self.path}/exec", {"Cmd": command})
-            self.engine.post(f"/exec/{made['Id']}/start", {"Detach": True})
+            signal_group(self.engine, self.path, number)
         except EngineError:
             self._kill(number)
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from shellenv.attach import TO_GROUP
+from shellenv.attach import signal_group
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
 from shellenv.supervisor import GRACE, End, supervise
@@ -107,9 +107,7 @@ class _Terminal:
 
     def _to_group(self, number: int) -> None:
         with suppress(EngineError):
-            command = ["sh", "-c", TO_GROUP, str(int(number))]
-            made = self.engine.post(f"{self.path}/exec", {"Cmd": command})
-            self.engine.post(f"/exec/{made['Id']}/start", {"Detach": True})
+            signal_group(self.engine, self.path, number)
 
     # Ctrl-Z
 
