@@ -61,7 +61,7 @@ class _Attachment:
         self.left = 0  # bytes that are still to come of the current frame
         self.target: int | None = None  # where they go
         self.head = b""
-        self.interrupted = self.done = False
+        self.interrupted = self.done = self.hung_up = False
         self.deaf_since = 0.0
         self.deadline = 0.0
         self.had_terminal = has_terminal()
@@ -82,6 +82,8 @@ class _Attachment:
                 return self._pump(streams, ending, signals)
         finally:
             self.done = True
+            if self.hung_up:  # it comes once more when the shell has ended, too
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_kill(listener, signal.SIGUSR1)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -232,6 +234,7 @@ class _Attachment:
         self.interrupted |= number == signal.SIGINT
         if number == signal.SIGHUP and self.had_terminal and not has_terminal():
             self.deadline = time.monotonic() + GRACE
+            self.hung_up = True
         if sent or number not in TERMINAL_SIGNALS:
             self._kill(number)
         else:

@@ -91,7 +91,7 @@ class _Supervisor:
         self.orphan_signal = orphan_signal
         self.reap = reap
         self.pid = 0
-        self.interrupted = False
+        self.interrupted = self.hung_up = False
         self.had_terminal = has_terminal()
         self.prctl = _prctl()
 
@@ -111,6 +111,8 @@ class _Supervisor:
             return self._wait(watched)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            if self.hung_up:  # it comes once more when the shell has ended, too
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
             if self.reap:
                 self._end_descendants()
                 self.prctl(PR_SET_CHILD_SUBREAPER, 0)
@@ -155,6 +157,7 @@ class _Supervisor:
             else:
                 self.interrupted |= number == signal.SIGINT
                 if number == signal.SIGHUP and self.had_terminal and not has_terminal():
+                    self.hung_up = True
                     signal.setitimer(signal.ITIMER_REAL, GRACE)
                 if sent:
                     self.forward(number)

@@ -118,6 +118,7 @@ class _Terminal:
             made = self._once_there(command)
             if not made:
                 return
+            os.killpg(0, signal.SIGWINCH)  # the client may have missed one before it listened
             start = f"/exec/{made}/start"
             with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as lines:
                 while chunk := lines.recv(1 << 12):

@@ -24,6 +24,8 @@ from servers import User
 
 ENVIRONMENTS = ("venv", "docker")
 
+# Commands that are sent signals are bash's: dash loses one that comes while it forks.
+
 pytestmark = pytest.mark.needs("setpriv", "docker")
 
 ODD = [
@@ -125,7 +127,7 @@ def test_stdout_and_stderr_are_separate_and_complete(environment: Environment) -
 
 
 def test_output_comes_while_the_command_runs(environment: Environment) -> None:
-    with environment.start("sh", "-c", "echo one; read line; echo $line", stdin=-1) as child:
+    with environment.start("bash", "-c", "echo one; read line; echo $line", stdin=-1) as child:
         assert child.stdin
         assert child.stdout
         assert child.stdout.readline() == b"one\n"
@@ -170,7 +172,7 @@ def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
 ) -> None:
     code = "stty size; trap 'stty size; exit 7' WINCH; echo wait; while :; do sleep 0.05; done"
     with environment.terminal() as terminal:
-        terminal.type(environment.words("sh", "-c", code))
+        terminal.type(environment.words("bash", "-c", code))
         terminal.expect("\r\n33 999\r\n")
         terminal.expect("wait")
         terminal.child.setwinsize(44, 888)
@@ -181,7 +183,7 @@ def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
 
 def test_ctrl_c_ends_it_with_130(environment: Environment) -> None:
     with environment.terminal() as terminal:
-        terminal.type(environment.words("sh", "-c", "echo begin; sleep 1000; echo no"))
+        terminal.type(environment.words("bash", "-c", "echo begin; sleep 1000; echo no"))
         terminal.expect("\r\nbegin")
         terminal.press("c")
         assert "no" not in terminal.wait()
@@ -192,7 +194,7 @@ def test_ctrl_c_ends_it_with_130(environment: Environment) -> None:
 def test_ctrl_c_is_the_commands_to_handle(environment: Environment) -> None:
     code = "trap 'echo caught; exit 3' INT; echo begin; while :; do sleep 0.05; done"
     with environment.terminal() as terminal:
-        terminal.type(environment.words("sh", "-c", code))
+        terminal.type(environment.words("bash", "-c", code))
         terminal.expect("\r\nbegin")
         terminal.press("c")
         terminal.expect("caught")
@@ -205,7 +207,7 @@ def test_ctrl_c_ends_a_pipeline_without_a_terminal_for_the_command(
 ) -> None:
     code = "echo begin >&2; sleep 1000; echo no >&2"
     with environment.terminal() as terminal:
-        terminal.type(f"{environment.words('sh', '-c', code)} </dev/null | cat")
+        terminal.type(f"{environment.words('bash', '-c', code)} </dev/null | cat")
         terminal.expect("\r\nbegin")
         terminal.press("c")
         assert "no" not in terminal.wait()
@@ -214,13 +216,12 @@ def test_ctrl_c_ends_a_pipeline_without_a_terminal_for_the_command(
 
 @pytest.mark.parametrize("input_", ["", "</dev/null"], ids=["terminal", "no terminal"])
 def test_ctrl_z_stops_it_and_fg_goes_on(environment: Environment, input_: str) -> None:
-    code = "echo begin; read line </fifo; echo $line"
     fifo = environment.root / "fifo"
     if not fifo.exists():
         os.mkfifo(fifo)
     code = f"echo begin; read line <{fifo}; echo got $line"
     with environment.terminal() as terminal:
-        terminal.type(f"{environment.words('sh', '-c', code)} {input_}")
+        terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
         terminal.expect("\r\nbegin")
         terminal.press("z")
         terminal.expect("Stopped")
@@ -248,7 +249,7 @@ def test_when_the_terminal_goes_so_does_the_command(environment: Environment) ->
     mark = environment.root / "hung-up"
     code = f"trap 'echo gone >{mark}; exit' HUP; echo begin; while :; do sleep 0.05; done"
     with environment.terminal() as terminal:
-        terminal.type(environment.words("sh", "-c", code))
+        terminal.type(environment.words("bash", "-c", code))
         terminal.expect("\r\nbegin")
     eventually(lambda: mark.exists() and mark.read_text() == "gone\n")
     eventually(lambda: not environment.containers())
@@ -260,7 +261,7 @@ def test_when_the_terminal_goes_so_does_the_command(environment: Environment) ->
 
 def test_sigterm_reaches_the_command(environment: Environment) -> None:
     code = "trap 'echo caught; exit 9' TERM; echo begin; while :; do sleep 0.05; done"
-    with environment.start("sh", "-c", code) as child:
+    with environment.start("bash", "-c", code) as child:
         assert child.stdout
         assert child.stdout.readline() == b"begin\n"
         child.terminate()
@@ -271,7 +272,7 @@ def test_sigterm_reaches_the_command(environment: Environment) -> None:
 @pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "QUIT"])
 def test_a_signal_that_ends_the_command_ends_the_run(environment: Environment, name: str) -> None:
     number = getattr(signal, f"SIG{name}")
-    with environment.start("sh", "-c", "echo begin; exec sleep 1000") as child:
+    with environment.start("bash", "-c", "echo begin; exec sleep 1000") as child:
         assert child.stdout
         assert child.stdout.readline() == b"begin\n"
         child.send_signal(number)
@@ -280,7 +281,7 @@ def test_a_signal_that_ends_the_command_ends_the_run(environment: Environment, n
 
 
 def test_what_is_killed_is_cleaned_up_by_the_next_run(environment: Environment) -> None:
-    with environment.start("sh", "-c", "echo begin; sleep 4321") as child:
+    with environment.start("bash", "-c", "echo begin; sleep 4321") as child:
         assert child.stdout
         assert child.stdout.readline() == b"begin\n"
         child.kill()
@@ -319,7 +320,7 @@ def test_variables_arrive_as_they_are(environment: Environment) -> None:
 def test_a_secret_is_in_the_environment_and_not_in_sight(environment: Environment) -> None:
     options = ["-e", "API_TOKEN=sesame-8472"]
     code = "echo $API_TOKEN; read line"
-    with environment.start("sh", "-c", code, options=options, stdin=-1) as child:
+    with environment.start("bash", "-c", code, options=options, stdin=-1) as child:
         assert child.stdin
         assert child.stdout
         assert child.stderr
