@@ -133,6 +133,28 @@ VERBS: dict[str, Verb] = {
         "have this shell's docker where it was before",
         ("castoff",),
     ),
+    "setup-venv": Verb(
+        "shellenv.setupvenv:main",
+        "[--python X] [--recreate]",
+        "make the project's virtual environment and install the project into it",
+        (
+            "setup-venv",
+            "setup-venv --python 3.12 --recreate",
+        ),
+        bare=True,
+    ),
+    "run-shell": Verb(
+        "shellenv.run:main",
+        "[OPTION...] [-- CMD...]",
+        "a shell, or a command, in the execution environment",
+        (
+            "run-shell                                 a shell",
+            "run-shell -- pytest -q",
+            "run-shell --env docker -p 8000:8000 -- python -m http.server",
+            "run-shell --print -- make test            what would be run",
+        ),
+        bare=True,
+    ),
     "register-dock": Verb(
         "shellenv.register:register",
         "[user@]HOST[:port] [MONIKER] [OPTION...]",

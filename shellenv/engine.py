@@ -1,9 +1,42 @@
-"""Asking a docker engine something over its unix socket, in a millisecond and without a library."""
+"""The Docker Engine's API, as much of it as a run needs, over its socket.
+
+A question takes a millisecond; importing the docker library would take 200. Where that library
+knows more than the wire format (registries and their credentials), it is used: see `layers`.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.hint import other_machine
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+class EngineError(ShellenvError):
+    """The engine refused: `code` is the HTTP status."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"docker: {message}", "", 1)
+        self.code = code
+
+
+class Response(NamedTuple):
+    """An answer: the HTTP status and the whole body."""
+
+    code: int
+    body: bytes
+
+    def json(self) -> Any:
+        import json
+
+        return json.loads(self.body) if self.body else None
 
 
 class Version(NamedTuple):
@@ -13,35 +46,215 @@ class Version(NamedTuple):
     api: str
 
 
-def version(socket: str, seconds: float) -> Version:
-    """Its version and the newest API version that it speaks (`GET /version`, Docker Engine API).
+class Engine:
+    """One engine, by its address as in DOCKER_HOST: `unix://…`, or `tcp://…` without TLS.
 
-    Empty if nobody listens there, or if what answers within `seconds` is no docker engine.
+    `patience` is how many seconds each step of an answer may take, None for as long as it takes.
     """
+
+    def __init__(self, host: str, patience: float | None = None) -> None:
+        self.host = host
+        self.patience = patience
+
+    def version(self) -> Version:
+        """Its version and the newest API version that it speaks. Never raises: empty if nobody
+        listens there, or if what answers is no docker engine."""
+        try:
+            found = self.get("/version")
+            return Version(str(found["Version"]), str(found["ApiVersion"]))
+        except (ShellenvError, ValueError, KeyError, TypeError):
+            return Version("", "")
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON at `path`; None if there is no such thing (404)."""
+        response = self.call("GET", path, query)
+        return None if response.code == 404 else _checked(response).json()
+
+    def post(self, path: str, body: Any = None, **query: str) -> Any:
+        """Do something; what the engine answers. Raises EngineError if it refuses."""
+        return _checked(self.call("POST", path, query, body)).json()
+
+    def delete(self, path: str, **query: str) -> bool:
+        """Remove something; False if there was nothing (404) or it is going already (409)."""
+        response = self.call("DELETE", path, query)
+        return response.code not in (404, 409) and bool(_checked(response))
+
+    def call(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> Response:
+        """Ask, and read the whole answer. Raises ShellenvError if the engine cannot be reached."""
+        from json import dumps
+
+        content = b"" if body is None else dumps(body).encode()
+        with self._connection() as connection:
+            try:
+                connection.sendall(_request(method, path, query or {}, content))
+                return _parse(b"".join(_chunks(connection)))
+            except OSError as error:
+                raise _unreachable(self.host, error) from error
+
+    @contextmanager
+    def hijack(
+        self, path: str, query: Mapping[str, str], body: Any = None
+    ) -> Iterator[socket.socket]:
+        """A connection that becomes a container's streams. Raises EngineError if it is refused."""
+        from json import dumps
+
+        content = b"" if body is None else dumps(body).encode()
+        upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+        with self._connection() as connection:
+            connection.sendall(_request("POST", path, query, content, "1.1", upgrade))
+            _checked(_read_head(connection))
+            yield connection
+
+    @contextmanager
+    def waiting(self, path: str, **query: str) -> Iterator[socket.socket]:
+        """A connection on which the answer comes later, the engine having begun to wait."""
+        with self._connection() as connection:
+            connection.sendall(_request("POST", path, query, b""))
+            _checked(_read_head(connection))
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[socket.socket]:
+        with self._connect() as connection:
+            connection.settimeout(self.patience)
+            yield connection
+
+    def _connect(self) -> socket.socket:
+        scheme, _, rest = self.host.partition("://")
+        try:
+            if scheme == "unix":
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.connect(rest)
+                return connection
+            if scheme in ("tcp", "http"):
+                name, _, port = rest.rstrip("/").rpartition(":")
+                return socket.create_connection((name.strip("[]"), int(port)))
+        except (OSError, ValueError) as error:
+            raise _unreachable(self.host, error) from error
+        raise ShellenvError(
+            f"an engine at {self.host} is not supported",
+            "dock to that machine, or unset DOCKER_HOST",
+        )
+
+
+def local_host(ctx: Context) -> str:
+    """The address of the engine of this machine, as the docker CLI would find it.
+
+    DOCKER_HOST wins over DOCKER_CONTEXT, that over the configuration's currentContext. What names
+    another machine, or was set by docking, is passed over.
+    """
+    env = ctx.shell_env or ctx.env
+    host = env.get("DOCKER_HOST", "")
+    if host and not env.get("SHELLENV_DOCK") and not other_machine(host):
+        return host if "://" in host else f"tcp://{host}"
+    if not host:
+        found = _of_context(ctx, env)
+        if found and not other_machine(found):
+            return found
+    return DEFAULT_HOST
+
+
+def _of_context(ctx: Context, env: Mapping[str, str]) -> str:
+    """The address in the docker context that counts; "" where none does or it has none."""
+    directory = env.get("DOCKER_CONFIG") or (f"{ctx.home}/.docker" if ctx.home else "")
+    name = env.get("DOCKER_CONTEXT", "")
+    if not name:
+        settings = _read_json(f"{directory}/config.json")
+        name = settings.get("currentContext", "") if isinstance(settings, dict) else ""
+    if not name or name == "default":
+        return ""
+    from hashlib import sha256
+
+    key = sha256(name.encode()).hexdigest()
+    meta = _read_json(f"{directory}/contexts/meta/{key}/meta.json")
     try:
-        found = get(socket, "/version", seconds)
-        return Version(str(found.get("Version", "")), str(found.get("ApiVersion", "")))
-    except (OSError, ValueError, AttributeError):
-        return Version("", "")
+        return str(meta["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        return ""
 
 
-def get(socket: str, path: str, seconds: float) -> Any:
-    """The JSON value at `path`. Raises OSError, and ValueError for what is none."""
+def _read_json(path: str) -> Any:
     import json
-    import socket as sockets
-    from time import monotonic
 
-    end = monotonic() + seconds
-    received = b""
-    with sockets.socket(sockets.AF_UNIX) as connection:
-        connection.settimeout(max(seconds, 0.01))
-        connection.connect(socket)
-        # HTTP/1.0: the answer ends with the connection, and comes in one piece (RFC 1945, 7.2.2)
-        connection.sendall(os.fsencode(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n"))
-        while chunk := connection.recv(65536):
-            received += chunk
-            connection.settimeout(max(end - monotonic(), 0.01))
-    head, _, body = received.partition(b"\r\n\r\n")
-    if head.split(b" ", 2)[1:2] != [b"200"]:
-        raise ValueError(f"docker does not answer: {head[:100]!r}")
-    return json.loads(body)
+    try:
+        with open(path, "rb") as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return {}
+
+
+def _request(
+    method: str,
+    path: str,
+    query: Mapping[str, str],
+    content: bytes,
+    version: str = "1.0",
+    headers: str = "",
+) -> bytes:
+    if query:
+        from urllib.parse import urlencode
+
+        path = f"{path}?{urlencode(query)}"
+    # HTTP/1.0: the answer ends where the connection does, and is never chunked
+    head = f"{method} {path} HTTP/{version}\r\nHost: docker\r\n{headers}"
+    if content or method == "POST":
+        head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    return f"{head}\r\n".encode() + content
+
+
+def _chunks(connection: socket.socket) -> Iterator[bytes]:
+    while chunk := connection.recv(1 << 16):
+        yield chunk
+
+
+def _read_head(connection: socket.socket) -> Response:
+    """The status line and headers of an answer, and no byte more; the whole of an error."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+        head += byte
+    response = _parse(head)
+    if response.code < 400:
+        return response
+    connection.settimeout(1)
+    with suppress(OSError):
+        return Response(response.code, connection.recv(1 << 16))
+    return response
+
+
+def _parse(answer: bytes) -> Response:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    try:
+        return Response(int(head.split(None, 2)[1]), body)
+    except (IndexError, ValueError):
+        raise ShellenvError(
+            "what answers there is no Docker Engine", "check DOCKER_HOST and docker context ls"
+        ) from None
+
+
+def _checked(response: Response) -> Response:
+    if response.code >= 400:
+        try:
+            message = response.json()["message"]
+        except (ValueError, KeyError, TypeError):
+            message = f"HTTP status {response.code}"
+        raise EngineError(response.code, str(message).strip())
+    return response
+
+
+def _unreachable(host: str, error: Exception) -> ShellenvError:
+    path = host.removeprefix("unix://")
+    if isinstance(error, PermissionError):
+        return ShellenvError(
+            f"you may not use the Docker Engine at {path}",
+            "sudo usermod -aG docker $USER, then log in again",
+        )
+    if isinstance(error, FileNotFoundError):
+        hint = "install Docker, or start it: sudo systemctl start docker"
+        return ShellenvError(f"there is no Docker Engine at {path}", hint)
+    if isinstance(error, ConnectionRefusedError):
+        hint = "start it: sudo systemctl start docker"
+        return ShellenvError(f"the Docker Engine at {path} does not run", hint)
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+    return ShellenvError(f"cannot reach the Docker Engine at {path}: {reason}", "docker version")

@@ -14,9 +14,10 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from shellenv import engine, problems, ssh
+from shellenv import problems, ssh
 from shellenv.connection import Facts, Place
 from shellenv.docks import Dock
+from shellenv.engine import Engine, Version
 from shellenv.problems import Problem
 
 if TYPE_CHECKING:
@@ -249,15 +250,15 @@ def _explore(link: Link, facts: Mapping[str, str], end: float, limit: int, trans
         )
     prefix = "shellenv-"  # a login shell may have said something, too
     answers = {name[len(prefix) :]: rest for name, rest in said if name.startswith(prefix)}
-    socket, version = answers.get("socket", ""), engine.Version("", "")
+    socket, version = answers.get("socket", ""), Version("", "")
     if socket and transport == "socket" and link.forward(socket):
-        version = engine.version(link.place.socket, end - monotonic())
+        version = Engine(f"unix://{link.place.socket}", max(end - monotonic(), 0.01)).version()
     if version.docker:
         if _numbers(version.api) < _numbers(OLDEST_API):
             raise LinkError(problems.old_api(name, version.docker, version.api, OLDEST_API))
         docker_host = f"unix://{link.place.socket}"
     else:
-        version = engine.Version(_by_client(link, answers, facts, end, limit), "")
+        version = Version(_by_client(link, answers, facts, end, limit), "")
         socket, docker_host = "", _ssh_url(link, facts)
         with suppress(OSError):
             os.unlink(link.place.socket)

@@ -157,9 +157,70 @@ KEYS: tuple[Key, ...] = (
         "image",
         "text",
         "",
-        "The docker image to work in. With `exec_env = auto` its presence makes `docker` the "
-        "execution environment of a project that has no virtual environment.",
+        "The docker image to work in, or the name of a directory in the project's `docker/` that "
+        "has a Dockerfile. With `exec_env = auto` its presence makes `docker` the execution "
+        "environment of a project that has no virtual environment.",
         "image = python:3.12-slim",
+    ),
+    Key(
+        "shellenv.run",
+        "default_image",
+        "text",
+        "python:3-slim",
+        "The image of projects that name none, have none in `docker/` and no devcontainer.json.",
+        "default_image = debian:12",
+    ),
+    Key(
+        "shellenv.run",
+        "container_dir",
+        "directory",
+        "",
+        "Where the project is in the container, if not at the same path as outside.",
+        "container_dir = /workspace",
+    ),
+    Key(
+        "shellenv.run",
+        "setup",
+        "code",
+        "",
+        "Commands for sh that complete the image. They run once, as root, in the project's "
+        "directory, which is read-only then; they run again when they or the image change.",
+        "setup = apt-get update && apt-get install -y graphviz",
+    ),
+    Key(
+        "shellenv.run",
+        "gpu",
+        "yes or no",
+        "no",
+        "Give containers all GPUs of the machine, as `-g` does.",
+        "gpu = yes",
+    ),
+    Key(
+        "shellenv.run",
+        "network",
+        "text",
+        "",
+        "The network of containers, as `docker run --network` takes it.",
+        "network = host",
+    ),
+    Key(
+        "shellenv.run",
+        "ports",
+        "text",
+        "",
+        "Ports of containers to publish, as `docker run -p` takes them, separated by commas or on "
+        "lines of their own.",
+        "ports = 127.0.0.1:8000:8000",
+    ),
+    Key(
+        "shellenv.run",
+        "volumes",
+        "text",
+        "",
+        "What else to mount, as `docker run -v` takes it, separated by commas or on lines of their "
+        "own. A relative path starts at the project's directory; `~`, `$NAME` and `${NAME}`, "
+        "`{project_root}`, `{project}`, `{user}` and `{home}` are replaced.",
+        "volumes = ~/data:/data:ro",
     ),
     Key(
         "shellenv.ssh",
@@ -187,7 +248,6 @@ FREE_SECTIONS = ("shellenv.env", "shellenv.aliases")
 """Sections whose keys the user names."""
 
 UNCHECKED_SECTIONS = (
-    "shellenv.run",
     "shellenv.sync",
     "shellenv.notebook",
     "shellenv.ssh",

@@ -22,6 +22,8 @@ from pathlib import Path
 import pexpect
 from harness import TIMEOUT, Result, run, write
 
+from shellenv.cli import VERBS
+
 SOURCE = Path(__file__).resolve().parent.parent
 DOCKER = "#!/bin/sh\necho 27.3.1\n"
 """What stands in for docker's client at a dock: it answers the one question that is asked here.
@@ -66,18 +68,15 @@ class User:
         shutil.copytree(SOURCE / "shellenv", library / "shellenv")
         for name in ("shell", "templates"):
             shutil.copytree(SOURCE / name, library / "shellenv" / name)
-        for name in (
-            "jinja2",
-            "markupsafe",
-            "dotenv",
-        ):  # where root's Python has them, nobody may look
+        # Where root's Python has these, nobody else may look
+        for name in ("jinja2", "markupsafe", "dotenv"):
             shutil.copytree(_package(name), library / name)
         core = (
             f"#!{python}\nimport sys\nsys.path.insert(0, {str(self.base / 'lib')!r})\n"
             "from shellenv.cli import main\nsys.exit(main())\n"
         )
         write(self.base / "bin" / "shellenv-core", core).chmod(0o755)
-        for name in ("shellenv", "register-dock", "unregister-dock", "ls-dock", "ssh-dock"):
+        for name in ("shellenv", *(name for name, verb in VERBS.items() if verb.bare)):
             shutil.copy(SOURCE / "shell" / "shellenv.sh", self.base / "bin" / name)
         for name in ("dock", "castoff"):
             shutil.copy(SOURCE / "shell" / "source-dock.sh", self.base / "bin" / name)

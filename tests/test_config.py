@@ -183,7 +183,7 @@ def test_what_is_unknown_is_a_warning_with_the_nearest_name(content: str, expect
 
 
 def test_sections_of_later_versions_are_known() -> None:
-    for section in ("run", "sync", "notebook", "ssh", "aws"):
+    for section in ("sync", "notebook", "ssh", "aws"):
         assert layer(f"[shellenv.{section}]\nanything.at.all = 1\n").warnings == ()
 
 

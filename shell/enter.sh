@@ -1,0 +1,31 @@
+#!/bin/sh
+# enter.sh [CMD...]: how a run enters its container (the entry point of the image that
+# shellenv/layers.py makes). It takes on what docker cannot pass, then becomes the command, or the
+# best shell that there is.
+
+umask "${SHELLENV_UMASK:-0022}"
+if [ -n "$SHELLENV_SIZE" ]; then
+  # The client sets it, too, but only once the command runs.
+  # shellcheck disable=SC2086 # rows and columns
+  set -- $SHELLENV_SIZE "$@"
+  stty rows "$1" cols "$2" 2>/dev/null
+  shift 2
+fi
+unset SHELLENV_UMASK SHELLENV_SIZE
+
+if [ $# -gt 0 ]; then
+  exec "$@"
+fi
+
+here=${0%/*}
+SHELL=$(command -v bash || command -v sh)
+export SHELL
+if [ ! -t 0 ]; then
+  exec "$SHELL"
+elif [ "${SHELL##*/}" = bash ]; then
+  exec "$SHELL" --rcfile "$here/bashrc" -i
+else
+  ENV=$here/shrc
+  export ENV
+  exec "$SHELL" -i
+fi

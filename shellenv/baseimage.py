@@ -1,0 +1,144 @@
+"""Which image a project's container starts from, and how to build it if the project has one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from shellenv import files
+from shellenv.config import Config
+from shellenv.errors import ShellenvError
+
+DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
+
+
+class Build(NamedTuple):
+    """A `docker build`: paths are absolute."""
+
+    dockerfile: str
+    context: str
+    args: tuple[tuple[str, str], ...] = ()
+    target: str = ""
+
+
+class Base(NamedTuple):
+    """An image to start from. `reason` is a clause that says why; with `build` it is the
+    project's own, and `reference` the name it gets."""
+
+    reference: str
+    reason: str
+    build: Build | None = None
+
+
+def choose(config: Config, root: str, name: str, user: str, option: str = "") -> Base:
+    """The image by the rules, first match wins: `option` (--image), [shellenv.run] image, the
+    project's one directory in docker/, devcontainer.json, the default.
+
+    Either of the first two may name a directory in docker/. Raises ShellenvError for a project
+    with several such directories of which none is named, and for a devcontainer.json that does
+    not parse or names neither an image nor a build.
+    """
+    if option:
+        return _named(option, root, name, user, f"--image {option}")
+    entry = config.get("shellenv.run", "image")
+    if entry is not None and entry.value:
+        reason = f"[shellenv.run] image = {entry.value} ({entry.origin})"
+        return _named(entry.value, root, name, user, reason)
+    own = sorted(own_images(root))
+    if len(own) == 1:
+        return _named(own[0], root, name, user, f"docker/{own[0]} is the project's only image")
+    if own:
+        raise ShellenvError(
+            f"docker/ has several images: {', '.join(own)}",
+            f"name one: run-shell --image {own[0]}, or [shellenv.run] image = {own[0]}",
+        )
+    for file in DEVCONTAINERS:
+        found = _devcontainer(root, file, name, user)
+        if found is not None:
+            return found
+    default = config.get("shellenv.run", "default_image")
+    value = default.value if default else ""
+    return Base(value, f"default_image = {value} ({default.origin if default else ''})")
+
+
+def own_images(root: str) -> Iterator[str]:
+    """The directories in the project's docker/ that have a Dockerfile."""
+    try:
+        names = os.listdir(f"{root}/docker")
+    except OSError:
+        return
+    yield from (name for name in names if os.path.isfile(f"{root}/docker/{name}/Dockerfile"))
+
+
+def _named(image: str, root: str, name: str, user: str, reason: str) -> Base:
+    dockerfile = f"{root}/docker/{image}/Dockerfile"
+    if re.fullmatch(r"[\w.-]+", image) and os.path.isfile(dockerfile):
+        # dockerutils' names and context, so that the images of either are the other's
+        return Base(f"{component(f'{name}-{image}')}:{tag(user)}", reason, Build(dockerfile, root))
+    return Base(image, reason)
+
+
+def component(name: str) -> str:
+    """`name` as a part of an image's name: lower case, and nothing that docker refuses."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "project"
+
+
+def tag(name: str) -> str:
+    """`name` as an image's tag, or as a container's or a volume's name."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip(".-")[:100] or "x"
+
+
+def _devcontainer(root: str, file: str, name: str, user: str) -> Base | None:
+    path = f"{root}/{file}"
+    try:
+        content = files.read_regular(path)
+    except OSError:
+        return None
+    hint = "run-shell --image IMAGE goes without it"
+    try:
+        found: Any = parse_jsonc(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise ShellenvError(f"{path} does not parse: {error}", hint) from error
+    if not isinstance(found, dict):
+        raise ShellenvError(f"{path} is no JSON object", hint)
+    build = _object(found.get("build"))
+    dockerfile = build.get("dockerfile") or build.get("dockerFile") or found.get("dockerFile")
+    if isinstance(dockerfile, str):
+        here = os.path.dirname(path)
+        context = str(build.get("context") or found.get("context") or ".")
+        return Base(
+            f"{component(f'{name}-devcontainer')}:{tag(user)}",
+            f"{file} has a build",
+            Build(
+                os.path.normpath(f"{here}/{dockerfile}"),
+                os.path.normpath(f"{here}/{context}"),
+                tuple((str(key), str(value)) for key, value in _object(build.get("args")).items()),
+                str(build.get("target") or ""),
+            ),
+        )
+    image = found.get("image")
+    if isinstance(image, str) and image:
+        return Base(image, f"{file} names it")
+    raise ShellenvError(f"{path} names neither an image nor a build", hint)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+_STRING = r'"(?:\\.|[^"\\])*"'
+
+
+def parse_jsonc(text: str) -> Any:
+    """JSON with comments and commas before a closing bracket, as editors write it. Raises
+    ValueError."""
+    import json
+
+    def strings_only(match: re.Match[str]) -> str:
+        return match[0] if match[0].startswith('"') else " "
+
+    text = re.sub(_STRING + r"|//[^\n]*|/\*.*?\*/", strings_only, text, flags=re.S)
+    text = re.sub(_STRING + r"|,(?=\s*[}\]])", strings_only, text, flags=re.S)
+    return json.loads(text)

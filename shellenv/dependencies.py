@@ -1,0 +1,149 @@
+"""What a project needs installed, found by its files, and the commands that install it.
+
+The same for a virtual environment and for an image layer: what is installed must not depend on
+where.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from shellenv import files
+from shellenv.shells import quote_posix
+
+LOCKS = (("uv.lock", "uv"), ("poetry.lock", "poetry"), ("Pipfile.lock", "pipenv"))
+"""Lock files and the tools that own them; the first one that is there counts."""
+
+REQUIREMENTS = "requirements.txt"
+PROJECT = ("pyproject.toml", "setup.py", "setup.cfg")
+BESIDE = {"pipenv": ("Pipfile",)}
+
+INDEXES = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"),
+    *("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+"""Variables that say where packages come from: an image layer is built with the user's."""
+
+
+class Dependencies(NamedTuple):
+    """What was found in a project's root.
+
+    `tool` owns the lock file ("" if there is none), `requirements`: there is a requirements.txt,
+    `installable`: the project itself can be installed. `contents` are the files that say all
+    that, by their path from the root.
+    """
+
+    tool: str
+    requirements: bool
+    installable: bool
+    contents: tuple[tuple[str, bytes], ...]
+
+    @property
+    def empty(self) -> bool:
+        """Is there nothing to install?"""
+        return not (self.tool or self.requirements or self.installable)
+
+    def __str__(self) -> str:
+        return ", ".join(path for path, _ in self.contents) or "the project"
+
+
+def find(root: str) -> Dependencies:
+    """What the project in the directory `root` needs. A file that cannot be read is not there."""
+    contents: dict[str, bytes] = {}
+
+    def has(name: str) -> bool:
+        content = _read(f"{root}/{name}")
+        if content is not None:
+            contents[name] = content
+        return content is not None
+
+    tool = next((tool for lock, tool in LOCKS if has(lock)), "")
+    for name in (*BESIDE.get(tool, ()), *PROJECT):
+        has(name)
+    # uv's and poetry's lock files are of the whole project
+    requirements = tool in ("", "pipenv") and has(REQUIREMENTS)
+    if requirements:
+        contents.update(_included(root, REQUIREMENTS, contents[REQUIREMENTS]))
+    installable = "setup.py" in contents or _is_package(contents.get("pyproject.toml", b""))
+    if not (tool or requirements or installable):
+        contents.clear()
+    return Dependencies(tool, requirements, installable, tuple(sorted(contents.items())))
+
+
+IMPORTABLE = """python -c 'import os, sys, sysconfig
+path = os.path.join(sysconfig.get_path("purelib"), "shellenv-project.pth")
+with open(path, "w", encoding=sys.getfilesystemencoding()) as file:
+    file.write(os.getcwd() + chr(10))'"""
+"""Makes the current directory importable, behind everything else."""
+
+
+def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
+    """Lines of sh that install it all into the virtual environment $VIRTUAL_ENV, the current
+    directory being the root.
+
+    A project that cannot be installed is made importable, as an editable install would. With `uv`,
+    that is used in place of pip. A tool that is missing is installed below the directory `tools`,
+    beside the environment.
+    """
+    lines = [] if found.installable else [IMPORTABLE]
+    if found.tool:
+        lines += _bootstrap(found.tool, tools)
+        lines.append(
+            {
+                "uv": 'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact',
+                "poetry": "poetry install --no-interaction",
+                "pipenv": "PIPENV_VERBOSITY=-1 pipenv sync",
+            }[found.tool]
+        )
+    wanted = [*(["-r", REQUIREMENTS] if found.requirements else [])]
+    if found.installable and found.tool not in ("uv", "poetry"):
+        wanted += ["-e", "."]
+    if wanted:
+        pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"
+        lines.append(" ".join([pip, *wanted]))
+    return lines
+
+
+def _bootstrap(tool: str, tools: str) -> list[str]:
+    path = quote_posix(f"{tools}/{tool}")
+    return [
+        f"if ! command -v {tool} >/dev/null; then",
+        f"  [ -x {path}/bin/{tool} ] || python -m venv {path}",
+        f"  [ -x {path}/bin/{tool} ] || {path}/bin/python -m pip install -q {tool}",
+        f"  PATH=$PATH:{path}/bin",
+        "fi",
+    ]
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        return files.read_regular(path)
+    except OSError:
+        return None
+
+
+INCLUDE = re.compile(rb"^\s*(?:-r|-c|--requirement|--constraint)[ =]*([^\s#]+)", re.M)
+
+
+def _included(root: str, name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The files that a requirements file includes, and those that they do (pip: requirements
+    file format). Paths are relative to the file that names them."""
+    waiting, seen = [(name, content)], {name}
+    while waiting:
+        name, content = waiting.pop()
+        for match in INCLUDE.findall(content):
+            path = os.path.normpath(os.path.join(os.path.dirname(name), os.fsdecode(match)))
+            found = None if path in seen or "://" in path else _read(os.path.join(root, path))
+            if found is not None:
+                seen.add(path)
+                waiting.append((path, found))
+                yield path, found
+
+
+def _is_package(pyproject: bytes) -> bool:
+    """Does this pyproject.toml describe a package? Many hold settings of tools only."""
+    return re.search(rb"^\s*\[\s*(?:project|build-system)\s*\]", pyproject, re.M) is not None

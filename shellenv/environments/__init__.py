@@ -1,0 +1,83 @@
+"""Execution environments: where a run happens. One small interface, three implementations.
+
+Each module has `open(scene) -> Environment`, which raises a ShellenvError that says what is
+missing and how to get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.project import Project
+from shellenv.supervisor import End
+from shellenv.survey import Survey
+
+NAMES = ("venv", "docker", "remote")
+
+
+class Request(NamedTuple):
+    """What the user asked for. No `command`: a shell.
+
+    `env` are the `-e` in their order, with the value None where only a name was given.
+    """
+
+    command: tuple[str, ...] = ()
+    image: str = ""
+    gpu: bool = False
+    env: tuple[tuple[str, str | None], ...] = ()
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    network: str = ""
+    sync: bool = True
+    keep: bool = False
+
+
+class Scene(NamedTuple):
+    """All that a run depends on."""
+
+    ctx: Context
+    found: Survey
+    project: Project
+    request: Request
+
+    def given(self) -> dict[str, str]:
+        """The variables of `-e`; one without a value is the user's own, if that is set."""
+        own: Mapping[str, str] = self.ctx.shell_env or self.ctx.env
+        pairs = ((name, own.get(name) if v is None else v) for name, v in self.request.env)
+        return {name: value for name, value in pairs if value is not None}
+
+
+class Environment(Protocol):
+    """A place where the command of a scene can run."""
+
+    def command_line(self) -> str:
+        """The command line that does the like by hand, without secrets."""
+
+    def run(self) -> End:
+        """Make ready what is missing, say the command line, run the command, clean up.
+
+        Raises ShellenvError if the command could not be started at all.
+        """
+
+
+def open_named(name: str, scene: Scene) -> Environment:
+    """The environment called `name`. Raises ShellenvError if it cannot run this scene."""
+    if name not in NAMES:
+        raise ShellenvError(
+            f"there is no execution environment {name!r}", f"there are {', '.join(NAMES)}", 2
+        )
+    module = __import__(f"shellenv.environments.{name}", fromlist=["open"])
+    environment: Environment = module.open(scene)
+    return environment
+
+
+SECRET_WORDS = ("secret", "token", "password", "passwd", "credential", "private", "apikey")
+
+
+def is_secret(name: str) -> bool:
+    """Is a variable of this name to be kept out of sight?"""
+    lower = name.lower()
+    return any(word in lower for word in SECRET_WORDS) or lower.split("_")[-1] in ("key", "pass")

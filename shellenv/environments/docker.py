@@ -1,0 +1,420 @@
+"""The container: the command runs in an image made for the project, on some Docker Engine.
+
+Which engine, and what the project's directory is called there, says a `Place`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import re
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from shellenv import attach, baseimage, dependencies, layers, terminal
+from shellenv.cli import say
+from shellenv.config import is_yes
+from shellenv.engine import Engine, local_host
+from shellenv.environments import Scene, is_secret
+from shellenv.errors import ShellenvError
+from shellenv.layers import Account, Image, Recipe
+from shellenv.plan import expand
+from shellenv.supervisor import End
+
+LANG = "C.UTF-8"
+PASSED = ("TERM", "COLORTERM")
+"""What of the user's own environment a container gets."""
+
+
+def _nothing() -> None:
+    """No bracket around a run."""
+
+
+class Place(NamedTuple):
+    """Where the containers are.
+
+    `host` is the engine's address (as in DOCKER_HOST), `name` what people call it, `source` the
+    project's directory on the engine's machine, where `uid` and `gid` are the user's. `before` and
+    `after` bracket everything that uses that directory; `after` is called if `before` returned,
+    whatever came then. `driver` is docker's log driver: `none` keeps no output.
+    """
+
+    host: str
+    name: str
+    source: str
+    uid: int
+    gid: int
+    before: Callable[[], None] = _nothing
+    after: Callable[[], None] = _nothing
+    driver: str = "none"
+
+
+class Streams(NamedTuple):
+    """What the standard streams are. `size` is the terminal's, as rows and columns."""
+
+    stdin: bool
+    tty: bool
+    size: str = ""
+
+
+class Docker:
+    """A run in a container."""
+
+    def __init__(self, scene: Scene, place: Place) -> None:
+        self.scene = scene
+        self.place = place
+        self.engine = Engine(place.host)
+        self.program = _program(scene)
+        project = scene.project
+        entry = scene.found.config.get("shellenv.run", "container_dir")
+        self.target = entry.value.rstrip("/") if entry else project.root
+        self.account = _account(scene, place, self.target)
+        self.base = baseimage.choose(
+            scene.found.config, project.root, project.name, self.account.user, scene.request.image
+        )
+        self.streams = _streams()
+        self.name = _container_name(self.account.user, project.name)
+
+    def command_line(self) -> str:
+        """The `docker run`. A secret's value is not in it: `-e NAME` takes it from outside."""
+        return self._shown(layers.find(self.engine, self._recipe()))
+
+    def run(self) -> End:
+        self._sweep()
+        self.place.before()
+        try:
+            image = layers.make(self.engine, self._recipe(), self._cli())
+            say(self._shown(image))
+            return self._supervised(image)
+        finally:
+            # The terminal may be gone by now: what has begun is finished all the same.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            self.place.after()
+
+    # What it consists of
+
+    def _recipe(self) -> Recipe:
+        scene = self.scene
+        setup = scene.found.config.get("shellenv.run", "setup")
+        own = scene.ctx.shell_env or scene.ctx.env
+        project = _mount(self.place.source, self.target)
+        return Recipe(
+            project=scene.project.name,
+            base=self.base,
+            account=self.account,
+            target=self.target,
+            setup=setup.value if setup else "",
+            dependencies=dependencies.find(scene.project.root),
+            mounts=(*project, *self._home()),
+            frozen=_mount(self.place.source, self.target, "readonly"),
+            indexes={name: own[name] for name in dependencies.INDEXES if own.get(name)},
+        )
+
+    def _home(self) -> tuple[str, ...]:
+        """The volume that is the user's home in this project."""
+        key = layers.digest(self.scene.project.root, *map(str, self.account))
+        return _mount(f"shellenv-{baseimage.component(self.scene.project.name)}-{key}",
+                      self.account.home, kind="volume")  # fmt: skip
+
+    def _words(self, image: Image, by_hand: bool = False) -> tuple[list[str], dict[str, str]]:
+        """The words behind `docker run`, and the variables that they take from its environment.
+
+        `by_hand` is without what ties the container to this run.
+        """
+        scene, request, streams = self.scene, self.scene.request, self.streams
+        config = scene.found.config
+        directory = scene.ctx.cwd[len(scene.project.root.rstrip("/")) :]
+        words = [*([] if request.keep else ["--rm"]), "--init"]
+        words += [f"-{'i' * streams.stdin}{'t' * streams.tty}"] if streams.stdin else []
+        if not by_hand:
+            words += ["--name", self.name, "--log-driver", self.place.driver]
+            words += [word for label in self._labels() for word in ("--label", label)]
+        words += [*_mount(self.place.source, self.target), *self._home()]
+        words += ["--workdir", (self.target + directory) or "/"]
+        gpu = config.get("shellenv.run", "gpu")
+        if request.gpu or (gpu and is_yes(gpu.value)):
+            words += ["--gpus", "all"]
+        network = config.get("shellenv.run", "network")
+        if chosen := request.network or (network.value if network else ""):
+            words += ["--network", chosen]
+        ports = config.get("shellenv.run", "ports")
+        for port in [*(_items(ports.value) if ports else ()), *request.ports]:
+            words += ["-p", port]
+        volumes = config.get("shellenv.run", "volumes")
+        for volume in _items(volumes.value) if volumes else ():
+            words += ["-v", self._volume(self._filled(volume), scene.project.root)]
+        for volume in request.volumes:
+            words += ["-v", self._volume(volume, scene.ctx.cwd)]
+        hidden = {}
+        for name, value in self._variables(image).items():
+            if is_secret(name):
+                hidden[name] = value
+                words += ["-e", name]
+            else:
+                words += ["-e", f"{name}={value}"]
+        return [*words, image.tag, *request.command], hidden
+
+    def _variables(self, image: Image) -> dict[str, str]:
+        """What the container's environment has beyond the image's: the project's variables, as
+        they are there, and those of `-e`."""
+        scene = self.scene
+        own = scene.ctx.shell_env or scene.ctx.env
+        plan = scene.found.plan
+        set_here = {name: own[name] for name in PASSED if own.get(name)}
+        set_here.update(LANG=LANG, HOME=self.account.home, USER=self.account.user)
+        path = image.env.get("PATH", layers.PATH)
+        known = {**scene.ctx.env, **set_here, "PATH": path}
+        if plan and plan.path:
+            set_here["PATH"] = ":".join([*(self._inside(d.path) for d in plan.path), path])
+            known["PATH"] = set_here["PATH"]
+        for variable in plan.variables if plan else ():
+            value = expand(variable.value, known)
+            if variable.name == "SHELLENV_ROOT":
+                value = self._inside(value)
+            set_here[variable.name] = known[variable.name] = value
+        set_here.update(scene.given())
+        if not scene.request.command and self.streams.tty and self._marked():
+            set_here["SHELLENV_MARKER"] = f"({scene.project.name}@{self.place.name}) "
+        mask = os.umask(0o22)
+        os.umask(mask)
+        if mask != 0o22:
+            set_here["SHELLENV_UMASK"] = f"{mask:04o}"
+        if self.streams.size:
+            set_here["SHELLENV_SIZE"] = self.streams.size
+        return set_here
+
+    def _marked(self) -> bool:
+        own = self.scene.ctx.shell_env or self.scene.ctx.env
+        return self.scene.found.config.flag("shellenv", "prompt") and not own.get(
+            "SHELLENV_DISABLE_PROMPT"
+        )
+
+    def _inside(self, path: str) -> str:
+        """What a path below the project's root is called in the container."""
+        root = self.scene.project.root
+        return self.target + path[len(root) :] if f"{path}/".startswith(f"{root}/") else path
+
+    def _filled(self, text: str) -> str:
+        """A configured volume with dockerutils' replacements and the user's variables."""
+        scene = self.scene
+        words = {"project_root": scene.project.root, "user": self.account.user}
+        words.update(project=scene.project.name, home=scene.ctx.home or "")
+        text = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
+        env = scene.ctx.shell_env or scene.ctx.env
+        return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: env.get(m[1] or m[2], ""), text)
+
+    def _volume(self, volume: str, directory: str) -> str:
+        """`volume` with the host's part absolute: relative to `directory`, or from `~`."""
+        host, separator, rest = volume.partition(":")
+        if separator and host.startswith("~"):
+            host = f"{self.scene.ctx.home or ''}{host[1:]}" if host[1:2] in ("", "/") else host
+        elif separator and (host in (".", "..") or "/" in host) and not host.startswith("/"):
+            host = os.path.normpath(f"{directory}/{host}")
+        return f"{host}{separator}{rest}"
+
+    # Running it
+
+    def _supervised(self, image: Image) -> End:
+        words, hidden = self._words(image)
+        _check_text(words)
+        env = {**self._environment(), **hidden}
+        if self.streams.tty:
+            argv = [self.program, "run", *words]
+            end = terminal.run(self.engine, self.name, argv, env, self._remove)
+        else:
+            end = self._attached(words, env)
+        if self.scene.request.keep:
+            say(f"shellenv: kept as {self.name}", f"docker rm -f {self.name} removes it")
+        return end
+
+    def _attached(self, words: list[str], env: dict[str, str]) -> End:
+        try:
+            _create([self.program, "create", *words], env)
+            return attach.run(
+                self.engine, self.name, self.streams.stdin, not self.scene.request.keep
+            )
+        except BaseException:
+            self._remove()
+            raise
+
+    def _remove(self) -> None:
+        """End the container, at once, if it is there."""
+        for _ in range(3):
+            if self.engine.delete(f"/containers/{self.name}", force="1", v="1"):
+                return
+            time.sleep(0.05)
+
+    def _sweep(self) -> None:
+        """Remove the containers of runs on this machine that were killed."""
+        import json
+
+        machine, _, _ = _owner()
+        filters = json.dumps({"label": [f"shellenv.machine={machine}"]})
+        for found in self.engine.get("/containers/json", all="1", filters=filters) or ():
+            labels = found["Labels"]
+            pid = labels.get("shellenv.process", "")
+            if _start_time(pid.partition("/")[0]) != pid.partition("/")[2]:
+                say(f"shellenv: removing {found['Names'][0][1:]}, whose run was killed")
+                self.engine.delete(f"/containers/{found['Id']}", force="1", v="1")
+
+    def _labels(self) -> list[str]:
+        machine, pid, start = _owner()
+        found = [f"shellenv.project={self.scene.project.root}"]
+        if not self.scene.request.keep:
+            found += [f"shellenv.machine={machine}", f"shellenv.process={pid}/{start}"]
+        return found
+
+    def _cli(self) -> layers.Docker:
+        return layers.Docker(self.program, self._environment(), self._labels())
+
+    def _environment(self) -> dict[str, str]:
+        """The docker CLI's environment: ours, at this engine."""
+        own = dict(self.scene.ctx.shell_env or self.scene.ctx.env)
+        if self._differs():
+            for name in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+                own.pop(name, None)
+            own["DOCKER_HOST"] = self.place.host
+        return own
+
+    def _differs(self) -> bool:
+        """Would plain `docker` go to another engine?"""
+        own = self.scene.ctx.shell_env or self.scene.ctx.env
+        docked = own.get("DOCKER_HOST", "")
+        return self.place.host != (docked or local_host(self.scene.ctx))
+
+    def _shown(self, image: Image) -> str:
+        words, _ = self._words(image, by_hand=True)
+        line = shlex.join(["docker", "run", *words])
+        return f"DOCKER_HOST={shlex.quote(self.place.host)} {line}" if self._differs() else line
+
+
+def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
+    """A container on this machine's engine. Raises ShellenvError without engine or docker CLI."""
+    place = Place(
+        host=local_host(scene.ctx),
+        name="docker",
+        source=scene.project.root,
+        uid=os.getuid(),
+        gid=os.getgid(),
+    )
+    return Docker(scene, place)
+
+
+def _create(argv: list[str], env: dict[str, str]) -> None:
+    """`docker create`, which says itself what is wrong. Raises ShellenvError if something is."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
+    pid = os.posix_spawn(argv[0], argv, env, file_actions=actions)
+    os.close(null)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status == -signal.SIGINT:
+        raise KeyboardInterrupt
+    if status:
+        raise ShellenvError("docker could not make the container", "it says above why")
+
+
+def _program(scene: Scene) -> str:
+    import shutil
+
+    env = scene.ctx.shell_env or scene.ctx.env
+    path = shutil.which("docker", path=env.get("PATH", os.defpath))
+    if path is None:
+        raise ShellenvError("docker is not in PATH", "install the docker CLI (docs.docker.com)")
+    return path
+
+
+def _account(scene: Scene, place: Place, target: str) -> Account:
+    """Who one is in the container: the user's name, and the home that they have here, unless that
+    would hide the project or be a part of it."""
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = scene.ctx.env.get("USER") or "user"
+    user = re.sub(r"[^a-z0-9_-]+", "_", user.lower()) or "user"
+    homes = (scene.ctx.home or "", f"/home/{user}", "/var/lib/shellenv/home")
+    home = next(h for h in homes if h not in ("", "/") and not f"{h}/".startswith(f"{target}/"))
+    return Account(user, place.uid, place.gid, home)
+
+
+def _streams() -> Streams:
+    """A terminal only if both stdin and stdout are one. In the background nothing is read from
+    it: the docker CLI would be stopped for it, where the command might never read."""
+    try:
+        stdin = os.isatty(0)
+        os.fstat(0)
+    except OSError:
+        return Streams(stdin=False, tty=False)
+    if not stdin:
+        return Streams(stdin=True, tty=False)
+    try:
+        foreground = os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        foreground = True
+    tty = foreground and os.isatty(1)
+    size = os.get_terminal_size(0) if tty else None
+    text = f"{size.lines} {size.columns}" if size and size.lines and size.columns else ""
+    return Streams(foreground, tty, text)
+
+
+def _mount(source: str, target: str, *options: str, kind: str = "bind") -> tuple[str, ...]:
+    """The docker options for a mount; paths may have any character."""
+    if ":" not in source + target and not options:
+        return ("-v", f"{source}:{target}")
+    fields = [f"type={kind}", f"source={source}", f"target={target}", *options]
+    quoted = (
+        '"' + field.replace('"', '""') + '"' if re.search('[,"\n]', field) else field
+        for field in fields
+    )
+    return ("--mount", ",".join(quoted))
+
+
+def _items(value: str) -> list[str]:
+    """The entries of a list: separated by commas or line ends."""
+    return [item.strip() for item in re.split(r"[,\n]", value) if item.strip()]
+
+
+def _container_name(user: str, project: str) -> str:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return baseimage.tag(f"{user}_shell_{baseimage.component(project)}_{stamp}_{os.getpid()}")
+
+
+def _owner() -> tuple[str, int, str]:
+    """This process, such that nobody takes another one for it: where, its number, its start."""
+    try:
+        with builtins.open("/proc/sys/kernel/random/boot_id") as stream:
+            machine = f"{stream.read().strip()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        machine = os.uname().nodename
+    pid = os.getpid()
+    return machine, pid, _start_time(str(pid))
+
+
+def _start_time(pid: str) -> str:
+    """When a process started, in the kernel's ticks; "" if there is none."""
+    try:
+        with builtins.open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    if os.path.isdir("/proc/self"):
+        return ""
+    try:
+        os.kill(int(pid), 0)
+    except (OSError, ValueError):
+        return ""
+    return "running"
+
+
+def _check_text(words: list[str]) -> None:
+    """Docker's API is JSON: it cannot carry bytes that are no UTF-8, and would change them."""
+    word = next((w for w in words if any("\ud800" <= char <= "\udfff" for char in w)), None)
+    if word is not None:
+        raise ShellenvError(
+            f"{word} is not UTF-8, which docker cannot pass on",
+            "give it in a file, or run it with --env venv",
+        )

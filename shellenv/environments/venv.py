@@ -1,0 +1,67 @@
+"""The virtual environment: the command runs here, in the environment of `shellenv exec`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from shellenv import paths
+from shellenv.cli import say
+from shellenv.environment import environment
+from shellenv.environments import Scene, is_secret
+from shellenv.errors import ShellenvError
+from shellenv.plan import expand
+from shellenv.supervisor import End, supervise
+
+CONTAINER_ONLY = ("image", "ports", "volumes", "network")
+
+
+class Venv:
+    """A run in the project's virtual environment."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def command_line(self) -> str:
+        """Activate, set, run: in words for sh."""
+        scene = self.scene
+        plan = scene.found.plan
+        words = ["env"]
+        env = dict(scene.ctx.env)
+        for variable in plan.variables if plan else ():
+            env[variable.name] = expand(variable.value, env)
+            words.append(_assignment(variable.name, env[variable.name]))
+        words += [_assignment(name, value) for name, value in scene.given().items()]
+        command = [shlex.quote(word) for word in scene.request.command or (self._shell(),)]
+        line = " ".join([*(words if len(words) > 1 else ()), *command])
+        path = "".join(f"{shlex.quote(d.path)}:" for d in plan.path) if plan else ""
+        put = f"export PATH={path}$PATH && " if path else ""
+        return f". {shlex.quote(f'{scene.project.venv}/bin/activate')} && {put}{line}"
+
+    def run(self) -> End:
+        scene = self.scene
+        for name in CONTAINER_ONLY:
+            if getattr(scene.request, name):
+                option = {"ports": "-p", "volumes": "-v"}.get(name, f"--{name}")
+                say(f"shellenv: {option} has no effect in a virtual environment")
+        env = {**environment(scene.ctx, scene.found), **scene.given()}
+        say(self.command_line())
+        return supervise(scene.request.command or (self._shell(),), env, reap=True)
+
+    def _shell(self) -> str:
+        return (self.scene.ctx.shell_env or self.scene.ctx.env).get("SHELL") or "/bin/sh"
+
+
+def open(scene: Scene) -> Venv:  # noqa: A001 # the interface's name
+    """The project's virtual environment. Raises ShellenvError if it has none."""
+    if scene.project.venv is None:
+        entry = scene.found.settings.venv_dir
+        place = paths.tilde(scene.ctx, f"{entry}/{os.path.basename(scene.project.root)}")
+        raise ShellenvError(
+            f"{scene.project.name} has no virtual environment", f"setup-venv makes {place}"
+        )
+    return Venv(scene)
+
+
+def _assignment(name: str, value: str) -> str:
+    return shlex.quote(f"{name}={'***' if is_secret(name) else value}")

@@ -1,0 +1,290 @@
+"""The image that a run happens in: a base image, the user in it, and what the project needs.
+
+It is made in two layers, each by running commands in a container and keeping the result: the
+user's account, home and `setup` as root; then the project's dependencies as the user, with the
+project mounted, so that an editable install points to it and nothing of root's is left there. Its
+tag says what it was made from, so whether it is up to date is a question to the engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shellenv import dependencies, installation
+from shellenv.baseimage import Base, component
+from shellenv.cli import say
+from shellenv.engine import Engine
+from shellenv.errors import ShellenvError
+from shellenv.progress import watch
+from shellenv.shells import quote_posix
+
+if TYPE_CHECKING:
+    from shellenv.dependencies import Dependencies
+
+PREFIX = "/opt/shellenv"
+"""Where our own files are in an image."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What docker makes of an image without a PATH."""
+
+
+class Account(NamedTuple):
+    """Who one is in the container."""
+
+    user: str
+    uid: int
+    gid: int
+    home: str
+
+
+class Recipe(NamedTuple):
+    """What an image is made from, besides its base.
+
+    `target` is where the project is mounted, `mounts` the docker options that mount it and the
+    home; the first layer gets it read-only, by `frozen`.
+    """
+
+    project: str
+    base: Base
+    account: Account
+    target: str
+    setup: str
+    dependencies: Dependencies
+    mounts: tuple[str, ...]
+    frozen: tuple[str, ...]
+    indexes: Mapping[str, str]
+
+
+class Image(NamedTuple):
+    """An image: its name, and the environment that a container of it has."""
+
+    tag: str
+    env: Mapping[str, str]
+    built: bool = True
+
+
+def find(engine: Engine, recipe: Recipe) -> Image:
+    """The image for `recipe`, as far as it is there: `built` says whether it is."""
+    base = _base(engine, recipe)
+    if base is None:
+        return Image(recipe.base.reference, {}, built=False)
+    tag = _tags(recipe, base["Id"])[-1]
+    return _inspect(engine, tag) or Image(tag, {}, built=False)
+
+
+def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
+    """The image for `recipe`, made if it is not there. Raises ShellenvError if that fails."""
+    base = _base(engine, recipe)
+    if base is None:
+        docker.fetch(recipe.base)
+        base = _base(engine, recipe)
+        if base is None:
+            raise ShellenvError(f"docker has no image {recipe.base.reference}", "docker image ls")
+    tags = _tags(recipe, base["Id"])
+    found = _inspect(engine, tags[-1])
+    if found is not None:
+        return found
+    source, image = recipe.base.reference, _inspect(engine, tags[0])
+    if image is None:
+        say(f"shellenv: making {tags[0]} from {source}, once")
+        image = _first(engine, recipe, docker, source, tags[0], _env(base))
+    say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
+    return _second(engine, recipe, docker, image, tags[1])
+
+
+class Docker:
+    """The docker CLI at one engine, for what takes long: it shows progress as people know it."""
+
+    def __init__(self, program: str, env: Mapping[str, str], labels: Sequence[str]) -> None:
+        self.program = program
+        self.env = dict(env)
+        self.labels = [word for label in labels for word in ("--label", label)]
+
+    def fetch(self, base: Base) -> None:
+        """Build the base image if it is the project's own, else pull it."""
+        if base.build is None:
+            words = ["pull", base.reference]
+            problem = f"cannot pull {base.reference}"
+        else:
+            build = base.build
+            words = ["build", "--tag", base.reference, "--file", build.dockerfile]
+            words += ["--label", f"shellenv.key={_build_key(base)}"]
+            words += ["--target", build.target] if build.target else []
+            words += [word for k, v in build.args for word in ("--build-arg", f"{k}={v}")]
+            words += [build.context]
+            problem = f"cannot build {base.reference} from {build.dockerfile}"
+        import shlex
+        import subprocess
+
+        say(shlex.join(["docker", *words]))
+        done = subprocess.run(
+            [self.program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
+        )
+        if done.returncode:
+            raise ShellenvError(problem, "docker says above why; run-shell --image takes another")
+
+    def build(self, name: str, words: Sequence[str], script: str, title: str) -> None:
+        """Run `script` in a container called `name`, showing what it says. Raises ShellenvError if
+        it fails."""
+        argv = [self.program, "run", "-i", "--init", "--name", name, *self.labels, *words]
+        watch(title, argv, self.env, stdin=script.encode("utf-8", "surrogateescape"))
+
+
+def _first(
+    engine: Engine,
+    recipe: Recipe,
+    docker: Docker,
+    source: str,
+    tag: str,
+    env: Mapping[str, str],
+) -> Image:
+    """The base image with the user in it, and `setup` done."""
+    account = recipe.account
+    directory = installation.static_dir()
+    with open(f"{directory}/enter.sh", encoding="utf-8") as stream:
+        enter = stream.read()
+    with open(f"{directory}/layer.sh", encoding="utf-8") as stream:
+        code = stream.read()
+    values = {
+        "user": account.user,
+        "uid": str(account.uid),
+        "gid": str(account.gid),
+        "home": account.home,
+        "root": recipe.target,
+        "prefix": PREFIX,
+        "enter": enter,
+        "setup": recipe.setup,
+    }
+    settings = "".join(f"{name}={quote_posix(value)}\n" for name, value in values.items())
+    script = _exports(recipe.indexes) + settings + code
+    words = ["--user", "0:0", "--workdir", "/", "--entrypoint", "sh", *recipe.frozen, source, "-s"]
+    changes = [
+        f'ENTRYPOINT ["{PREFIX}/enter"]',
+        "CMD []",
+        f"USER {account.uid}:{account.gid}",
+        f"ENV VIRTUAL_ENV={PREFIX}/venv",
+        f"ENV PATH={PREFIX}/venv/bin:{env.get('PATH', PATH)}",
+    ]
+    return _kept(engine, docker, words, script, f"setting up {source}", tag, changes)
+
+
+def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: str) -> Image:
+    """That image with the project's dependencies."""
+    account = recipe.account
+    nothing = recipe.dependencies.empty
+    without = "exit 0" if nothing else '{ echo "the image has no python"; exit 1; }'
+    lines = [
+        "set -e",
+        f"command -v python >/dev/null || {without}",
+        *dependencies.commands(recipe.dependencies, uv=False, tools=f"{PREFIX}/tools"),
+    ]
+    script = _exports({**recipe.indexes, "HOME": account.home}) + "\n".join(lines) + "\n"
+    words = ["--user", f"{account.uid}:{account.gid}", "--workdir", recipe.target]
+    words += ["--entrypoint", "sh", *recipe.mounts, first.tag, "-s"]
+    changes = [f'ENTRYPOINT ["{PREFIX}/enter"]', "CMD []"]
+    title = f"installing {recipe.dependencies}"
+    return _kept(engine, docker, words, script, title, tag, changes)
+
+
+def _kept(
+    engine: Engine,
+    docker: Docker,
+    words: Sequence[str],
+    script: str,
+    title: str,
+    tag: str,
+    changes: Sequence[str],
+) -> Image:
+    """Run a script in a container and keep what it leaves as the image `tag`."""
+    name = f"shellenv_build_{tag.rpartition(':')[2]}_{os.getpid()}"
+    try:
+        docker.build(name, words, script, title)
+        repo, _, version = tag.rpartition(":")
+        # Labels of the container would be the image's, and those of all containers of it.
+        cleared = [f'LABEL {label.partition("=")[0]}=""' for label in docker.labels[1::2]]
+        engine.post(
+            "/commit",
+            {},
+            container=name,
+            repo=repo,
+            tag=version,
+            changes="\n".join([*changes, *cleared]),
+        )
+    finally:
+        engine.delete(f"/containers/{name}", force="1", v="1")
+    image = _inspect(engine, tag)
+    assert image is not None
+    return image
+
+
+def _base(engine: Engine, recipe: Recipe) -> Any:
+    """What the engine knows of the base image; None if it is not there, or is to be built anew."""
+    base = recipe.base
+    found = engine.get(f"/images/{base.reference}/json")
+    if found and base.build:
+        labels = found["Config"].get("Labels") or {}
+        return found if labels.get("shellenv.key") == _build_key(base) else None
+    return found
+
+
+def _inspect(engine: Engine, tag: str) -> Image | None:
+    found = engine.get(f"/images/{tag}/json")
+    return Image(tag, _env(found)) if found else None
+
+
+def _env(inspected: Any) -> dict[str, str]:
+    words = inspected["Config"].get("Env") or ()
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _tags(recipe: Recipe, base_id: str) -> list[str]:
+    """The names of the two layers."""
+    directory = installation.static_dir()
+    code = [f"{directory}/layer.sh", f"{directory}/enter.sh"]
+    first = digest(
+        base_id, *map(str, recipe.account), recipe.target, recipe.setup, *map(_content, code)
+    )
+    files = [part for file in recipe.dependencies.contents for part in file]
+    how = dependencies.commands(recipe.dependencies, uv=False, tools="")
+    name = component(recipe.project)
+    return [f"shellenv/{name}:{key}" for key in (first, digest(first, *how, *files))]
+
+
+def _build_key(base: Base) -> str:
+    """What the image that a Dockerfile makes depends on: the directory that it is in."""
+    build = base.build
+    assert build is not None
+    parts: list[str | bytes] = [*map(str, build)]
+    for directory, names, files in os.walk(os.path.dirname(build.dockerfile)):
+        names.sort()
+        if directory.count("/") - build.dockerfile.count("/") > 4:
+            names.clear()
+        for file in sorted(files):
+            parts += [file, _content(f"{directory}/{file}")]
+    return digest(*parts)
+
+
+def _content(path: str) -> bytes:
+    from shellenv.files import read_regular
+
+    try:
+        return read_regular(path)
+    except OSError:
+        return b""
+
+
+def digest(*parts: str | bytes) -> str:
+    """Sixteen digits that stand for `parts`, which may be anything."""
+    from hashlib import sha256
+
+    state = sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else os.fsencode(part)
+        state.update(b"%d:" % len(content) + content)
+    return state.hexdigest()[:16]
+
+
+def _exports(env: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={quote_posix(value)}\n" for name, value in env.items())

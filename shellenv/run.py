@@ -1,0 +1,108 @@
+"""`run-shell`: a shell or a command in the project's execution environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shellenv.cli import parser, say, write
+from shellenv.context import Context
+from shellenv.environments import Request, Scene, open_named
+from shellenv.errors import ShellenvError
+from shellenv.hint import Hint, hint, image_sign
+from shellenv.progress import raise_when_ended
+from shellenv.supervisor import leave
+from shellenv.survey import Survey, survey
+
+
+def main(ctx: Context, args: Sequence[str]) -> int:
+    """`shellenv run-shell [OPTION…] [-- CMD…]`: run it, and return its status.
+
+    128 + N if signal N ended it, 126 if it cannot be executed and 127 if it is not found. Raises
+    ShellenvError for a project whose settings do not parse and for an environment that is not
+    there.
+    """
+    chosen, request = _parse(args)
+    found = survey(ctx, for_run=True)
+    for error in found.errors:
+        raise error
+    project = found.detection.project
+    assert project is not None  # for a run there always is one
+    scene = Scene(ctx, found, project, request)
+    choice = _choice(scene, chosen.env)
+    say(f"shellenv: {choice.exec_env or 'nowhere to run'}: {choice.reason}")
+    _tell(found)
+    if not choice.exec_env:
+        raise ShellenvError(
+            f"{project.name} has nothing to run in",
+            "setup-venv makes a virtual environment; run-shell --env docker takes a container",
+        )
+    environment = open_named(choice.exec_env, scene)
+    if chosen.print:
+        write(environment.command_line() + "\n")
+        return 0
+    raise_when_ended()
+    return leave(environment.run())
+
+
+def _parse(args: Sequence[str]) -> tuple[Any, Request]:
+    """What stands before `--` is ours, what stands behind it is the command's."""
+    position = list(args).index("--") if "--" in args else len(args)
+    own, command = list(args[:position]), tuple(args[position + 1 :])
+    options = parser("run-shell")
+    add = options.add_argument
+    add("--env", metavar="ENV", default="", choices=("auto", "venv", "docker", "remote"),
+        help="the execution environment: auto, venv, docker or remote")  # fmt: skip
+    add("--image", default="", help="the image to start from, or a directory in docker/")
+    add("-g", "--gpu", action="store_true", help="with all GPUs of the machine")
+    add("-e", dest="variables", metavar="NAME[=VALUE]", action="append", default=[],
+        help="set a variable, or pass on your own")  # fmt: skip
+    add("-p", dest="ports", metavar="PORTS", action="append", default=[],
+        help="publish a port of the container, as docker run -p does")  # fmt: skip
+    add("-v", dest="volumes", metavar="VOLUME", action="append", default=[],
+        help="mount something more, as docker run -v does")  # fmt: skip
+    add("--network", default="", help="the container's network, as docker run --network")
+    add("--no-sync", action="store_true", help="do not synchronise with the dock")
+    add("--print", action="store_true", help="print the command line, and do not run it")
+    add("--keep", action="store_true", help="do not remove the container at the end")
+    chosen = options.parse_args(own)
+    if position < len(args) and not command:
+        options.error("there is no command behind --")
+    variables = []
+    for word in chosen.variables:
+        name, separator, value = word.partition("=")
+        if not name:
+            options.error(f"-e {word}: there is no name")
+        variables.append((name, value if separator else None))
+    return chosen, Request(
+        command=command,
+        image=chosen.image,
+        gpu=chosen.gpu,
+        env=tuple(variables),
+        ports=tuple(chosen.ports),
+        volumes=tuple(chosen.volumes),
+        network=chosen.network,
+        sync=not chosen.no_sync,
+        keep=chosen.keep,
+    )
+
+
+def _choice(scene: Scene, option: str) -> Hint:
+    """The hint; an image that is asked for means a container."""
+    root = scene.project.root
+    found = hint(scene.ctx.env, scene.found.config, scene.project, image_sign(root), option)
+    image = scene.request.image
+    if image and not option and found.exec_env in ("", "venv"):
+        return Hint("docker", f"--image {image}")
+    return found
+
+
+def _tell(found: Survey) -> None:
+    """Say what the command will not have: a program cannot ask."""
+    for blocked in found.blocked:
+        if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):
+            say(f"shellenv: {blocked.path} is not allowed and not used")
+    for secret in found.plan.secrets if found.plan else ():
+        say(
+            f"shellenv: {secret.name} is a secret, which this version does not fetch; it is not set"
+        )

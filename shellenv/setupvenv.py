@@ -1,0 +1,200 @@
+"""`setup-venv`: makes the project's virtual environment and installs the project into it.
+
+It is made beside its place and moved there when it is complete, so nothing half-made is ever found
+by name. As scripts in a virtual environment hold its absolute path, they are corrected before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from shellenv import dependencies, paths
+from shellenv.cli import parser, say
+from shellenv.context import Context
+from shellenv.dependencies import Dependencies
+from shellenv.errors import ShellenvError
+from shellenv.files import MAX_BYTES, read_regular
+from shellenv.progress import raise_when_ended, watch
+from shellenv.project import Project
+from shellenv.survey import survey
+
+
+def main(ctx: Context, args: Sequence[str]) -> int:
+    """`shellenv setup-venv [--python X] [--recreate]`: make it, or bring it up to date.
+
+    Raises ShellenvError if a directory of that name is another project's or none of ours, if there
+    is no such Python, and if something cannot be installed; then what was there is as it was,
+    unless it was only to be brought up to date.
+    """
+    options = parser("setup-venv")
+    options.add_argument("--python", metavar="X", default="", help="a version, or a program")
+    options.add_argument("--recreate", action="store_true", help="make it anew")
+    chosen = options.parse_args(args)
+    found = survey(ctx, for_run=True)
+    for error in found.errors:
+        raise error
+    project = found.detection.project
+    assert project is not None  # for a run there always is one
+    path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
+    _check_place(ctx, project, path)
+    needed = dependencies.find(project.root)
+    raise_when_ended()
+    env = _outside(ctx)
+    shown = paths.tilde(ctx, path)
+    if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
+        say(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
+        _install(ctx, env, needed, path, project.root)
+        _write_note(path, project.root)
+    else:
+        say(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
+        _make(ctx, env, needed, path, project.root, chosen.python)
+    say(f"shellenv: {shown} is ready")
+    return 0
+
+
+def _check_place(ctx: Context, project: Project, path: str) -> None:
+    """Raise ShellenvError if `path` must not be touched."""
+    if not os.path.lexists(path):
+        return
+    shown = paths.tilde(ctx, path)
+    if not os.path.exists(f"{path}/pyvenv.cfg"):
+        raise ShellenvError(f"{shown} is no virtual environment", "move it away")
+    try:
+        written = os.fsdecode(read_regular(f"{path}/.project")).strip()
+    except OSError:
+        return
+    if os.path.realpath(written) != os.path.realpath(project.root):
+        raise ShellenvError(
+            f"{shown} is the virtual environment of {written}",
+            f"rename one of the two projects, or remove {shown}",
+        )
+
+
+def _make(
+    ctx: Context,
+    env: Mapping[str, str],
+    needed: Dependencies,
+    path: str,
+    root: str,
+    python: str,
+) -> None:
+    directory, name = os.path.split(path)
+    os.makedirs(directory, exist_ok=True)
+    for left in _left_behind(directory, name):
+        _remove(left)
+    new, old = (f"{directory}/.{name}.{os.getpid()}.{kind}" for kind in ("new", "old"))
+    try:
+        _create(env, new, root, python, prompt=name)
+        _install(ctx, env, needed, new, root)
+        _write_note(new, root)
+        _relocate(new, path)
+        if os.path.lexists(path):
+            os.rename(path, old)
+        os.rename(new, path)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it takes a moment, and is to be complete
+        if os.path.lexists(old) and not os.path.lexists(path):
+            os.rename(old, path)
+        for left in (new, old):
+            _remove(left)
+
+
+def _create(env: Mapping[str, str], path: str, root: str, python: str, prompt: str) -> None:
+    """An empty virtual environment, by uv if there is one."""
+    uv = shutil.which("uv", path=env.get("PATH"))
+    if uv:
+        words = [uv, "venv", "--seed", "--no-project", "--prompt", prompt]
+        words += ["--python", python] if python else []
+    else:
+        words = [_python(env, python), "-m", "venv", "--prompt", prompt]
+    watch("making the virtual environment", [*words, path], env, cwd=root)
+
+
+def _python(env: Mapping[str, str], wanted: str) -> str:
+    """The program for `--python`: a path, a name, or a version."""
+    names = (wanted, f"python{wanted}") if wanted else ("python3", "python")
+    for name in names:
+        found = shutil.which(name, path=env.get("PATH"))
+        if found and os.path.isfile(found):
+            return found
+    if wanted:
+        raise ShellenvError(
+            f"there is no Python {wanted} in PATH", "install it, or uv, which fetches any version"
+        )
+    return sys.executable
+
+
+def _install(
+    ctx: Context, env: Mapping[str, str], needed: Dependencies, path: str, root: str
+) -> None:
+    cache = paths.cache_dir(ctx) or "/tmp/shellenv"
+    uv = shutil.which("uv", path=env.get("PATH")) is not None
+    lines = ["set -e", *dependencies.commands(needed, uv, f"{cache}/tools")]
+    active = {**env, "VIRTUAL_ENV": path, "PATH": f"{path}/bin:{env.get('PATH', os.defpath)}"}
+    active.pop("PYTHONHOME", None)
+    watch(f"installing {needed}", ["sh", "-c", "\n".join(lines)], active, cwd=root)
+
+
+def _write_note(path: str, root: str) -> None:
+    with open(f"{path}/.project", "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write(f"{root}\n")
+
+
+def _relocate(path: str, target: str) -> None:
+    """Put `target` in place of `path` wherever that stands in the virtual environment's files."""
+    old, new = os.fsencode(path), os.fsencode(target)
+    for file in _scripts(path):
+        if os.path.islink(file) or not os.path.isfile(file):
+            continue
+        content = read_regular(file)
+        if old in content and b"\0" not in content and len(content) <= MAX_BYTES:
+            with open(file, "r+b") as stream:  # its mode stays
+                stream.write(content.replace(old, new))
+                stream.truncate()
+
+
+def _scripts(path: str) -> Iterator[str]:
+    """The files that may hold the environment's own path: not the packages' code."""
+    yield f"{path}/pyvenv.cfg"
+    for top in ("bin", "etc", "share"):
+        for directory, _, names in os.walk(f"{path}/{top}"):
+            yield from (f"{directory}/{name}" for name in names)
+    for directory, directories, names in os.walk(f"{path}/lib"):
+        if os.path.basename(directory) == "site-packages":
+            directories[:] = [name for name in directories if name.endswith("-info")]
+            yield from (f"{directory}/{name}" for name in names if name.endswith((".pth", "-link")))
+        elif directory.endswith("-info"):
+            yield from (f"{directory}/{name}" for name in names)
+
+
+def _left_behind(directory: str, name: str) -> list[str]:
+    """What runs that were killed have left beside the environment called `name`."""
+    found = []
+    for entry in os.listdir(directory):
+        middle = entry.removeprefix(f".{name}.").rpartition(".")
+        if entry.startswith(f".{name}.") and middle[0].isdecimal() and middle[2] in ("new", "old"):
+            try:
+                os.kill(int(middle[0]), 0)
+            except ProcessLookupError:
+                found.append(f"{directory}/{entry}")
+            except OSError:
+                continue
+    return found
+
+
+def _remove(path: str) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _outside(ctx: Context) -> dict[str, str]:
+    """The environment without a virtual environment that is active."""
+    env = dict(ctx.env)
+    active = env.pop("VIRTUAL_ENV", "")
+    if active:
+        parts = env.get("PATH", "").split(":")
+        env["PATH"] = ":".join(part for part in parts if part != f"{active}/bin")
+    return env

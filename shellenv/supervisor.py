@@ -1,0 +1,265 @@
+"""One program, looked after as a shell looks after its foreground job.
+
+It stays in our process group, so that a terminal's signals (Ctrl-C, Ctrl-Z) reach it as they
+reach us, and a pipeline stays one. What was sent to us alone is passed on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from shellenv.cli import say
+
+PASSED_ON = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+GRACE = 5.0
+"""Seconds that a program has to end after its terminal is gone."""
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+
+SI_USER = 0  # sigaction(2): codes of signals that a process sent are not above it
+
+
+class End(NamedTuple):
+    """How a program ended.
+
+    `status` is what a shell would have in `$?`: 0 to 255, 128 + N for signal N, 127 not found, 126
+    cannot be executed. `signal` is the signal that ended it, 0 if none did. `interrupted`: Ctrl-C
+    was pressed meanwhile, or SIGINT came in another way.
+    """
+
+    status: int
+    signal: int = 0
+    interrupted: bool = False
+
+
+def supervise(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    forward: Callable[[int], None] | None = None,
+    hangup: Callable[[], None] | None = None,
+    suspend: Callable[[int], None] | None = None,
+    orphan_signal: int = signal.SIGKILL,
+    reap: bool = False,
+) -> End:
+    """Run a program to its end, with our standard streams and all other open descriptors.
+
+    `forward(signal)` passes a signal on (default: to the program), `hangup()` ends the work when
+    the terminal has been gone for `GRACE` seconds (default: kill it), `suspend(pid)` stops the
+    program and us for SIGTSTP (default: the kernel does). If this process is killed the
+    program gets `orphan_signal`. With `reap`, whatever it started and left behind is killed at its
+    end, as a container does it (Linux). Raises nothing for what the program does.
+    """
+    return _Supervisor(argv, env, forward, hangup, suspend, orphan_signal, reap).run()
+
+
+def leave(end: End) -> int:
+    """The exit status for `end`. After an interrupt this does not return: a shell whose loop or
+    script is to end with us must see that SIGINT ended us (POSIX.1-2017, XCU 2.11)."""
+    if end.interrupted and end.status == 128 + signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os.kill(os.getpid(), signal.SIGINT)
+    return end.status
+
+
+class _Supervisor:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        forward: Callable[[int], None] | None,
+        hangup: Callable[[], None] | None,
+        suspend: Callable[[int], None] | None,
+        orphan_signal: int,
+        reap: bool,
+    ) -> None:
+        self.argv = list(argv)
+        self.env = dict(env)
+        self.forward = forward or self._send
+        self.hangup = hangup or (lambda: self._send(signal.SIGKILL))
+        self.suspend = suspend
+        self.orphan_signal = orphan_signal
+        self.reap = reap
+        self.pid = 0
+        self.interrupted = self.hung_up = False
+        self.had_terminal = has_terminal()
+        self.prctl = _prctl()
+
+    def run(self) -> End:
+        watched = {getattr(signal, name) for name in PASSED_ON}
+        watched |= {signal.SIGTSTP} if self.suspend else set()
+        # What was ignored when we were started stays so (nohup, `&` in a script).
+        watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
+        watched |= {signal.SIGCHLD, signal.SIGALRM}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+        # On some systems a signal whose default is to be ignored is lost even where it is blocked.
+        handlers = {n: signal.signal(n, _nothing) for n in (signal.SIGCHLD, signal.SIGALRM)}
+        try:
+            if self.reap:
+                self.prctl(PR_SET_CHILD_SUBREAPER, 1)
+            self._start(before)
+            return self._wait(watched)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if self.hung_up:  # it comes once more when the shell has ended, too
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            if self.reap:
+                self._end_descendants()
+                self.prctl(PR_SET_CHILD_SUBREAPER, 0)
+            while watched & signal.sigpending():
+                signal.sigwait(watched & signal.sigpending())
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _start(self, mask: set[Any]) -> None:
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid:
+            return
+        try:
+            self.prctl(PR_SET_PDEATHSIG, self.orphan_signal)
+            if os.getppid() != parent:
+                os._exit(1)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores these two
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.execvpe(self.argv[0], self.argv, self.env)
+        except FileNotFoundError:
+            say(f"shellenv: {self.argv[0]} is not found", "Is its directory in PATH?")
+            os._exit(127)
+        except BaseException as error:
+            what = error.strerror if isinstance(error, OSError) else error
+            say(f"shellenv: cannot run {self.argv[0]}: {what}", "Is it executable?")
+            os._exit(126)
+
+    def _wait(self, watched: set[Any]) -> End:
+        while True:
+            number, sent = next_signal(watched)
+            if number == signal.SIGCHLD:
+                if (end := self._collect()) is not None:
+                    return end
+            elif number == signal.SIGALRM:
+                self.hangup()
+            elif number == signal.SIGTSTP and self.suspend:
+                self.suspend(self.pid)
+            else:
+                self.interrupted |= number == signal.SIGINT
+                if number == signal.SIGHUP and self.had_terminal and not has_terminal():
+                    self.hung_up = True
+                    signal.setitimer(signal.ITIMER_REAL, GRACE)
+                if sent:
+                    self.forward(number)
+
+    def _collect(self) -> End | None:
+        """Take note of every child that changed; how the program ended, once it has."""
+        end = None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == self.pid:
+                code = os.waitstatus_to_exitcode(status)
+                end = End(code if code >= 0 else 128 - code, max(-code, 0), self.interrupted)
+        if end is None and self._stopped():
+            # It was stopped alone. Ctrl-Z stops us both; then it runs again by now.
+            os.kill(os.getpid(), signal.SIGSTOP)
+            self._send(signal.SIGCONT)
+        return end
+
+    def _stopped(self) -> bool:
+        for _ in range(2):
+            try:
+                flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+                if os.waitid(os.P_PID, self.pid, flags) is None:
+                    return False
+            except ChildProcessError:
+                return False
+            time.sleep(0.02)  # SIGCONT for the group may have reached us first
+        return True
+
+    def _send(self, number: int) -> None:
+        with suppress(OSError):  # it has ended, or is another user's now (sudo)
+            os.kill(self.pid, number)
+
+    def _end_descendants(self) -> None:
+        """Kill what is left: as we are their reaper, children of children become ours."""
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0]:
+                    continue
+            except ChildProcessError:
+                return
+            killed = list(map(_kill, _children(os.getpid())))
+            if not any(killed):
+                return  # another user's: it cannot be ended, nor waited for
+            os.waitpid(-1, 0)
+
+
+def _kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
+
+
+def has_terminal() -> bool:
+    """Is there a controlling terminal? Opening it fails once it has hung up."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def next_signal(watched: set[Any]) -> tuple[int, bool]:
+    """The next signal, and whether it was sent to us: a terminal sends it to the whole group."""
+    wait: Any = getattr(signal, "sigwaitinfo", None)
+    if wait is None:  # macOS
+        number = signal.sigwait(watched)
+        return number, number not in (signal.SIGINT, signal.SIGQUIT)
+    found = wait(watched)
+    return found.si_signo, found.si_code <= SI_USER
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as stream:
+                    fields = stream.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == parent:
+                found.append(int(name))
+    return found
+
+
+def _prctl() -> Callable[[int, int], None]:
+    """prctl(2), or nothing where there is none (macOS)."""
+    if not sys.platform.startswith("linux"):
+        return _nothing
+    import ctypes
+
+    function = ctypes.CDLL(None).prctl
+    return lambda option, value: function(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def _nothing(_: int, __: object) -> None:
+    """A handler, so that the signal is not lost; a prctl that does nothing."""

@@ -1,0 +1,148 @@
+"""A container at a terminal: the docker CLI's, and what it does not do, Ctrl-Z.
+
+In a container a program that stops leaves nobody to come back to: its parent there is an init
+which does not notice. So somebody looks, and then stops the client here as the user's shell
+expects; `fg` makes both go on.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from shellenv.attach import signal_group
+from shellenv.engine import Engine, EngineError
+from shellenv.errors import ShellenvError
+from shellenv.supervisor import GRACE, End, supervise
+
+WATCH = """read -r first rest </proc/1/task/1/children
+while [ -e "/proc/$first" ]; do
+  state=
+  while read -r key value rest; do
+    [ "$key" != State: ] || { state=$value; break; }
+  done <"/proc/$first/status"
+  [ "$state" != T ] || [ "$before" = T ] || echo SIGTSTP
+  before=$state
+  sleep 0.2
+done"""
+"""Prints a line each time that the command, the only child of docker's init, is stopped."""
+
+
+def run(
+    engine: Engine,
+    name: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    remove: Callable[[], None],
+) -> End:
+    """Run the docker CLI's `argv`, which makes the container `name` and gives it the terminal.
+
+    `remove()` ends the container. It is gone at the end, whatever became of the client; a terminal
+    that is gone is told to the command first, which has `GRACE` seconds then.
+    """
+    return _Terminal(engine, name, argv, env, remove).run()
+
+
+class _Terminal:
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        remove: Callable[[], None],
+    ) -> None:
+        self.engine = engine
+        self.path = f"/containers/{name}"
+        self.argv = argv
+        self.env = env
+        self.remove = remove
+        self.modes = termios.tcgetattr(0)
+        self.done = False
+
+    def run(self) -> End:
+        _thread.start_new_thread(self._watch, ())
+        try:
+            end = supervise(
+                self.argv,
+                self.env,
+                forward=self._forward,
+                hangup=self.remove,
+                suspend=self._suspend,
+                orphan_signal=signal.SIGTERM,
+            )
+        finally:
+            self.done = True
+        if end.signal:  # the client was ended, not the command
+            if end.signal == signal.SIGHUP:
+                self._hang_up()
+            with suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
+            self.remove()
+        # Ctrl-C was pressed in there
+        return end._replace(interrupted=end.status == 128 + signal.SIGINT)
+
+    def _forward(self, number: int) -> None:
+        for _ in range(50):
+            try:
+                self.engine.post(f"{self.path}/kill", signal=str(number))
+                return
+            except EngineError:  # noqa: PERF203 # not yet there, or no longer
+                time.sleep(0.02)
+
+    def _hang_up(self) -> None:
+        """What the kernel does when a terminal goes, and patience."""
+        self._to_group(signal.SIGHUP)
+        end = time.monotonic() + GRACE
+        while time.monotonic() < end:
+            found = self.engine.get(f"{self.path}/json")
+            if not found or not found["State"]["Running"]:
+                return
+            time.sleep(0.05)
+
+    def _to_group(self, number: int) -> None:
+        with suppress(EngineError):
+            signal_group(self.engine, self.path, number)
+
+    # Ctrl-Z
+
+    def _watch(self) -> None:
+        """Send ourselves SIGTSTP whenever the command has stopped. Runs in a thread."""
+        with suppress(ShellenvError, OSError):
+            command = {"Cmd": ["sh", "-c", WATCH], "AttachStdout": True}
+            made = self._once_there(command)
+            if not made:
+                return
+            os.killpg(0, signal.SIGWINCH)  # the client may have missed one before it listened
+            start = f"/exec/{made}/start"
+            with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as lines:
+                while chunk := lines.recv(1 << 12):
+                    if b"SIGTSTP" in chunk and not self.done:
+                        os.kill(os.getpid(), signal.SIGTSTP)
+
+    def _once_there(self, command: Mapping[str, object]) -> str:
+        """Make an exec of `command` as soon as the container runs; its name, "" if that ends."""
+        while not self.done:
+            try:
+                made = self.engine.post(f"{self.path}/exec", dict(command))
+                return str(made["Id"])
+            except EngineError:  # noqa: PERF203
+                time.sleep(0.1)
+        return ""
+
+    def _suspend(self, client: int) -> None:
+        """Stop the client and ourselves with the terminal as it was, and go on when told to."""
+        os.kill(client, signal.SIGSTOP)
+        raw = termios.tcgetattr(0)
+        termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if os.tcgetpgrp(0) == os.getpgrp():
+            termios.tcsetattr(0, termios.TCSADRAIN, raw)
+        os.kill(client, signal.SIGCONT)
+        os.kill(client, signal.SIGWINCH)
+        self._to_group(signal.SIGCONT)

@@ -1,0 +1,188 @@
+"""Runs in an execution environment, for the tests that compare what a command sees in each."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pexpect
+from dock import Images, engine
+from harness import TIMEOUT, write
+from servers import User
+
+PROMPT = "ready$ "
+
+
+class Outcome(NamedTuple):
+    """What a run left; `stderr` is without what run-shell itself said before it."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Environment:
+    """A project, and one execution environment that it runs in, for a user who is not root."""
+
+    def __init__(self, name: str, user: User, images: Images) -> None:
+        self.name = name
+        self.user = user
+        self.home = user.base / f"{name}-home"
+        self.root = self.home / "projects" / "api"
+        self.env = {
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PATH": f"{user.base / 'bin'}:/usr/bin:/bin",
+            "TERM": "xterm",
+            "USER": user.name,
+        }
+        write(
+            self.home / ".config" / "shellenv" / "dockerutils.cfg",
+            f"[shellenv.run]\ndefault_image = {images.base}\n",
+        )
+        (self.root / "sub" / "dir").mkdir(parents=True)
+        user.own(self.home)
+        user.use_engine()
+        if name == "venv":
+            python = [*self.as_user(), "/usr/bin/python3", "-m", "venv", "--without-pip"]
+            subprocess.run([*python, self.home / ".venv" / "api"], check=True, env=self.env)
+        done = self.run("true")
+        assert done.status == 0, done
+
+    def remove(self) -> None:
+        """What a run leaves on purpose: images, and the volume of the home."""
+        if self.name == "venv":
+            return
+        label = f"shellenv.project={self.root}"
+        for name in engine("volume", "ls", "-qf", f"label={label}").split():
+            engine("volume", "rm", name)
+
+    def as_user(self) -> list[str]:
+        return self.user.argv()
+
+    def argv(self, *command: str | bytes, options: Sequence[str] = ()) -> list[str | bytes]:
+        return [*self.as_user(), "run-shell", "--env", self.name, *options, "--", *command]
+
+    def start(
+        self,
+        *command: str | bytes,
+        options: Sequence[str] = (),
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        **streams: Any,
+    ) -> subprocess.Popen[bytes]:
+        """Start a run, by default with nothing to read and both its outputs in pipes."""
+        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(
+            self.argv(*command, options=options),
+            cwd=self.root / cwd,
+            env={**self.env, **(env or {})},
+            **{**given, **streams},
+        )
+
+    def run(self, *command: str | bytes, stdin: Any = b"", **how: Any) -> Outcome:
+        """A run from its start to its end; `stdin` is what it reads, or a file."""
+        given = {"stdin": subprocess.PIPE} if isinstance(stdin, bytes) else {"stdin": stdin}
+        with self.start(*command, **given, **how) as child:
+            data = stdin if isinstance(stdin, bytes) else None
+            stdout, stderr = child.communicate(data, TIMEOUT)
+        return Outcome(child.returncode, stdout, self.own(stderr))
+
+    def own(self, stderr: bytes) -> bytes:
+        """What the command itself said, behind the reason and the command line."""
+        lines = stderr.splitlines(keepends=True)
+        assert lines[0].startswith(b"shellenv: " + self.name.encode() + b": "), stderr
+        shown = b". " if self.name == "venv" else b"docker run "
+        first = next((n for n, line in enumerate(lines) if line.startswith(shown)), None)
+        assert first is not None, stderr
+        return b"".join(lines[first + 1 :])
+
+    def ok(self, *command: str | bytes, **how: Any) -> bytes:
+        """The stdout of a run that succeeds without a word."""
+        done = self.run(*command, **how)
+        assert (done.status, done.stderr) == (0, b""), done
+        return done.stdout
+
+    def words(self, *command: str, options: Sequence[str] = ()) -> str:
+        """The run as a line of sh."""
+        import shlex
+
+        return shlex.join(["run-shell", "--env", self.name, *options, "--", *command])
+
+    @contextmanager
+    def terminal(self) -> Iterator[Terminal]:
+        """An interactive bash of the user's, at a terminal, in the project."""
+        program, *args = self.user.argv("bash", "--norc", "--noprofile", "-i")
+        child = pexpect.spawn(
+            program,
+            args,
+            env={**self.env, "PS1": PROMPT, "INPUTRC": "/dev/null"},
+            cwd=str(self.root),
+            encoding="utf-8",
+            timeout=TIMEOUT,
+            dimensions=(33, 999),
+        )
+        child.delaybeforesend = None
+        session = Terminal(child)
+        try:
+            session.wait()
+            child.sendline("bind 'set enable-bracketed-paste off'")
+            session.wait()
+            yield session
+        finally:
+            child.close(force=True)
+
+    def containers(self) -> list[str]:
+        """The names of all containers of this project."""
+        label = f"label=shellenv.project={self.root}"
+        return engine("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
+
+
+class Terminal:
+    """A shell at a terminal."""
+
+    def __init__(self, child: pexpect.spawn[str]) -> None:
+        self.child = child
+
+    def type(self, line: str) -> None:
+        self.child.sendline(line)
+
+    def press(self, key: str) -> None:
+        self.child.sendcontrol(key)
+
+    def expect(self, text: str) -> str:
+        """Wait until `text` is shown; what was before it."""
+        self.child.expect_exact(text)
+        return self.child.before or ""
+
+    def wait(self) -> str:
+        """Wait for the prompt; what was before it."""
+        return self.expect(PROMPT)
+
+    def status(self) -> int:
+        """The status of the last command."""
+        self.type("echo status=$?.")
+        self.child.expect(r"status=(\d+)\.")
+        assert isinstance(self.child.match, re.Match)
+        found = int(self.child.match[1])
+        self.wait()
+        return found
+
+
+def pids(text: str) -> list[int]:
+    """The processes of this machine whose command line has `text`."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdecimal() and int(directory.name) != os.getpid():
+            try:
+                line = (directory / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if text.encode() in line:
+                found.append(int(directory.name))
+    return found

@@ -1,0 +1,418 @@
+"""What a command sees, and what becomes of it, in every execution environment alike.
+
+Each test runs unchanged in each of them; that they behave the same is the point of it all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from dock import Images
+from harness import TIMEOUT, write
+from runs import Environment, pids
+from servers import User
+
+ENVIRONMENTS = ("venv", "docker")
+
+# Commands that are sent signals are bash's: dash loses one that comes while it forks.
+
+pytestmark = pytest.mark.needs("setpriv", "docker")
+
+ODD = [
+    "",
+    " ",
+    "two words",
+    "'single' \"double\"",
+    "line\nbreak\n",
+    "*",
+    "$HOME `id` $(id)",
+    "back\\slash",
+    "-n",
+    "--",
+    "été 日本 🐳",
+    "\t",
+    "#",
+    "a=b",
+    "!",
+    "~",
+]
+
+
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
+def environment(
+    request: pytest.FixtureRequest, somebody: User, images: Images
+) -> Iterator[Environment]:
+    """A project in one of the environments."""
+    environment = Environment(request.param, somebody, images)
+    yield environment
+    environment.remove()
+
+
+def eventually(condition: object) -> None:
+    """Wait until `condition()` is true."""
+    assert callable(condition)
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
+
+
+# --- how it ends --------------------------------------------------------------------------------
+
+
+def test_the_exit_status_is_the_commands(environment: Environment) -> None:
+    wanted = [0, 1, 2, 42, 100, 124, 125, 126, 127, 128, 129, 130, 137, 143, 254, 255]
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(lambda n: environment.run("sh", "-c", f"exit {n}"), wanted)
+        assert [(done.status, done.stderr) for done in found] == [(n, b"") for n in wanted]
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "ABRT", "KILL", "SEGV", "PIPE", "TERM"])
+def test_a_command_that_a_signal_ends_has_the_status_that_shells_give_it(
+    environment: Environment, name: str
+) -> None:
+    done = environment.run("sh", "-c", f"kill -s {name} $$")
+    assert done.status == 128 + getattr(signal, f"SIG{name}")
+
+
+def test_what_is_not_there_is_127_and_what_cannot_be_executed_126(
+    environment: Environment,
+) -> None:
+    write(environment.root / "data", "no program")
+    assert environment.run("no-such-command").status == 127
+    assert environment.run("./data").status == 126
+
+
+# --- streams ------------------------------------------------------------------------------------
+
+
+def test_a_hundred_megabytes_go_through_unchanged(environment: Environment) -> None:
+    data = os.urandom(1 << 20) * 100
+    assert hashlib.sha256(environment.ok("cat", stdin=data)).digest() == (
+        hashlib.sha256(data).digest()
+    )
+
+
+def test_stdin_may_be_a_file(environment: Environment) -> None:
+    path = write(environment.root / "input", bytes(range(256)) * 1000)
+    with path.open("rb") as stream:
+        assert environment.ok("cat", stdin=stream) == path.read_bytes()
+
+
+def test_a_command_that_does_not_read_ends_all_the_same(environment: Environment) -> None:
+    assert environment.ok("true", stdin=bytes(10_000_000)) == b""
+
+
+def test_the_end_of_stdin_is_seen_while_the_command_runs(environment: Environment) -> None:
+    code = "cat >/dev/null; echo seen; sleep 0.2; echo later"
+    assert environment.ok("sh", "-c", code, stdin=b"x") == b"seen\nlater\n"
+
+
+def test_stdout_and_stderr_are_separate_and_complete(environment: Environment) -> None:
+    code = "import sys\nfor n in range(20000):\n  print(n)\n  print(-n, file=sys.stderr)"
+    done = environment.run("python3", "-c", code)
+    assert done.status == 0
+    assert done.stdout.split() == [b"%d" % n for n in range(20000)]
+    assert done.stderr.split() == [b"%d" % -n for n in range(20000)]
+
+
+def test_output_comes_while_the_command_runs(environment: Environment) -> None:
+    with environment.start("bash", "-c", "echo one; read line; echo $line", stdin=-1) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stdout.readline() == b"one\n"
+        child.stdin.write(b"two\n")
+        child.stdin.close()
+        assert child.stdout.readline() == b"two\n"
+
+
+@pytest.mark.parametrize("command", [["yes"], ["python3", "-c", "while True: print(1)"]])
+def test_a_command_whose_reader_goes_away_ends(
+    environment: Environment, command: list[str]
+) -> None:
+    with environment.start(*command) as child:
+        assert child.stdout
+        assert child.stdout.readline()
+        child.stdout.close()
+        child.wait(TIMEOUT)
+    eventually(lambda: not environment.containers())
+
+
+# --- the terminal -------------------------------------------------------------------------------
+
+TTY = "import os; print('tty', *map(os.isatty, range(3)), end='.')"
+
+
+def test_at_a_terminal_the_command_has_one(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("python3", "-c", TTY))
+        terminal.expect("tty True True True.")
+        terminal.wait()
+
+
+def test_in_a_pipeline_it_has_none(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(f"echo | {environment.words('python3', '-c', TTY)} | cat")
+        terminal.expect("tty False False")
+        terminal.wait()
+
+
+def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
+    environment: Environment,
+) -> None:
+    code = "stty size; trap 'stty size; exit 7' WINCH; echo wait; while :; do sleep 0.05; done"
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\n33 999\r\n")
+        terminal.expect("wait")
+        terminal.child.setwinsize(44, 888)
+        terminal.expect("44 888")
+        terminal.wait()
+        assert terminal.status() == 7
+
+
+def test_ctrl_c_ends_it_with_130(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", "echo begin; sleep 1000; echo no"))
+        terminal.expect("\r\nbegin")
+        terminal.press("c")
+        assert "no" not in terminal.wait()
+        assert terminal.status() == 130
+    eventually(lambda: not environment.containers())
+
+
+def test_ctrl_c_is_the_commands_to_handle(environment: Environment) -> None:
+    code = "trap 'echo caught; exit 3' INT; echo begin; while :; do sleep 0.05; done"
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\nbegin")
+        terminal.press("c")
+        terminal.expect("caught")
+        terminal.wait()
+        assert terminal.status() == 3
+
+
+def test_ctrl_c_ends_a_pipeline_without_a_terminal_for_the_command(
+    environment: Environment,
+) -> None:
+    code = "echo begin >&2; sleep 1000; echo no >&2"
+    with environment.terminal() as terminal:
+        terminal.type(f"{environment.words('bash', '-c', code)} </dev/null | cat")
+        terminal.expect("\r\nbegin")
+        terminal.press("c")
+        assert "no" not in terminal.wait()
+    eventually(lambda: not environment.containers())
+
+
+@pytest.mark.parametrize("input_", ["", "</dev/null"], ids=["terminal", "no terminal"])
+def test_ctrl_z_stops_it_and_fg_goes_on(environment: Environment, input_: str) -> None:
+    fifo = environment.root / "fifo"
+    if not fifo.exists():
+        os.mkfifo(fifo)
+    code = f"echo begin; read line <{fifo}; echo got $line"
+    with environment.terminal() as terminal:
+        terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
+        terminal.expect("\r\nbegin")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("stty -a")  # the terminal is the shell's again
+        assert "-icanon" not in terminal.wait().replace(" icanon", "")
+        terminal.type("fg")
+        terminal.expect("fifo")
+        writer = threading.Thread(target=fifo.write_text, args=("this\n",), daemon=True)
+        writer.start()
+        terminal.expect("got this")
+        terminal.wait()
+        assert terminal.status() == 0
+        writer.join(TIMEOUT)
+
+
+def test_in_the_background_it_runs_without_reading_the_terminal(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(f"{environment.words('sh', '-c', 'echo ran')} & wait; echo over")
+        terminal.expect("\r\nran\r\n")
+        terminal.expect("over")
+
+
+def test_when_the_terminal_goes_so_does_the_command(environment: Environment) -> None:
+    mark = environment.root / "hung-up"
+    code = f"trap 'echo gone >{mark}; exit' HUP; echo begin; while :; do sleep 0.05; done"
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\nbegin")
+    eventually(lambda: mark.exists() and mark.read_text() == "gone\n")
+    eventually(lambda: not environment.containers())
+    eventually(lambda: not pids(f"{mark}"))
+
+
+# --- signals ------------------------------------------------------------------------------------
+
+
+def test_sigterm_reaches_the_command(environment: Environment) -> None:
+    code = "trap 'echo caught; exit 9' TERM; echo begin; while :; do sleep 0.05; done"
+    with environment.start("bash", "-c", code) as child:
+        assert child.stdout
+        assert child.stdout.readline() == b"begin\n"
+        child.terminate()
+        assert child.stdout.read() == b"caught\n"
+        assert child.wait(TIMEOUT) == 9
+
+
+@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "QUIT"])
+def test_a_signal_that_ends_the_command_ends_the_run(environment: Environment, name: str) -> None:
+    number = getattr(signal, f"SIG{name}")
+    with environment.start("bash", "-c", "echo begin; exec sleep 1000") as child:
+        assert child.stdout
+        assert child.stdout.readline() == b"begin\n"
+        child.send_signal(number)
+        assert child.wait(TIMEOUT) == 128 + number
+    eventually(lambda: not environment.containers())
+
+
+def test_what_is_killed_is_cleaned_up_by_the_next_run(environment: Environment) -> None:
+    with environment.start("bash", "-c", "echo begin; sleep 4321") as child:
+        assert child.stdout
+        assert child.stdout.readline() == b"begin\n"
+        child.kill()
+    assert environment.run("true").status == 0
+    assert not environment.containers()
+
+
+def test_a_background_child_does_not_outlive_the_run(environment: Environment) -> None:
+    code = "sleep 86399 & setsid sleep 86398 & (setsid sleep 86397 &) ; sleep 0.2; echo over"
+    assert environment.ok("sh", "-c", code) == b"over\n"
+    eventually(lambda: not any(pids(f"8639{n}") for n in (7, 8, 9)))
+
+
+# --- what it is given ---------------------------------------------------------------------------
+
+
+def test_arguments_arrive_as_they_are(environment: Environment) -> None:
+    code = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    assert json.loads(environment.ok("python3", "-c", code, *ODD)) == ODD
+
+
+def test_variables_arrive_as_they_are(environment: Environment) -> None:
+    values = {f"ODD_{number}": value for number, value in enumerate(ODD)}
+    options = [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
+    options += ["-e", "INHERITED", "-e", "ABSENT", "-e", "A=b=c"]
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    given = {"INHERITED": "from outside"}
+    found = json.loads(environment.ok("python3", "-c", code, options=options, env=given))
+    assert {name: found.get(name) for name in values} == values
+    assert (found["INHERITED"], found["A"]) == ("from outside", "b=c")
+    assert "ABSENT" not in found
+    assert not [name for name in found if name.startswith("SHELLENV_") and name[9:] not in (
+        "PROJECT", "ROOT")]  # fmt: skip
+
+
+def test_a_secret_is_in_the_environment_and_not_in_sight(environment: Environment) -> None:
+    options = ["-e", "API_TOKEN=sesame-8472"]
+    code = "echo $API_TOKEN; read line"
+    with environment.start("bash", "-c", code, options=options, stdin=-1) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.readline() == b"sesame-8472\n"
+        own = {child.pid, os.getpid()}  # the user's own words
+        assert not set(pids("sesame-8472")) - own
+        child.stdin.close()
+        child.wait(TIMEOUT)
+        assert b"sesame" not in child.stderr.read()
+
+
+def test_the_projects_variables_and_path_are_there(environment: Environment) -> None:
+    personal = environment.home / ".config" / "shellenv" / "projects" / "api.cfg"
+    write(
+        personal,
+        "[shellenv.env]\nSTAGE = test\nURL = db://$USER/$STAGE $HOME\n"
+        "[shellenv.path]\nprepend = bin\n",
+    )
+    write(environment.root / "bin" / "greet", "#!/bin/sh\necho $STAGE $URL\n").chmod(0o755)
+    environment.user.own(environment.home / ".config")
+    try:
+        found = environment.ok("greet").decode().strip()
+    finally:
+        personal.unlink()
+    assert found == f"test db://{environment.user.name}/test {environment.home}"
+
+
+def test_it_runs_where_one_stands(environment: Environment) -> None:
+    code = "pwd; echo $PWD"
+    there = f"{environment.root}/sub/dir"
+    assert environment.ok("sh", "-c", code, cwd="sub/dir").decode().split() == [there, there]
+
+
+def test_the_locale_is_utf_8(environment: Environment) -> None:
+    code = "import sys, locale; print(sys.stdout.encoding, locale.getpreferredencoding(), 'é')"
+    assert environment.ok("python3", "-c", code).decode() == "utf-8 UTF-8 é\n"
+
+
+def test_one_is_oneself(environment: Environment) -> None:
+    user = environment.user
+    code = "id -u; id -g; id -un; echo $USER; echo $HOME; echo ~; echo ~$USER"
+    found = environment.ok("sh", "-c", code).decode().split()
+    home = str(environment.home)
+    assert found[:6] == [str(user.uid), str(user.gid), user.name, user.name, home, home]
+
+
+def test_files_that_it_makes_are_mine_with_my_umask(environment: Environment) -> None:
+    for mask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        path = environment.root / f"made-{mask:o}"
+        environment.ok("touch", path.name, umask=mask)
+        found = path.stat()
+        assert (found.st_uid, found.st_gid) == (environment.user.uid, environment.user.gid)
+        assert found.st_mode & 0o777 == mode
+
+
+def test_home_can_be_written_and_lasts(environment: Environment) -> None:
+    environment.ok("sh", "-c", "mkdir -p ~/.cache/x && echo kept >~/.cache/x/file")
+    assert environment.ok("sh", "-c", "cat ~/.cache/x/file; rm ~/.cache/x/file") == b"kept\n"
+
+
+def test_an_edit_of_the_source_is_seen_at_once(environment: Environment) -> None:
+    for word in (b"first", b"second"):
+        path: Path = environment.root / "edited.py"
+        write(path, b"print('%s')\n" % word)
+        assert environment.ok("python3", "-B", "-c", "import edited") == word + b"\n"
+
+
+def test_two_runs_at_the_same_time_do_not_disturb_each_other(environment: Environment) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(environment.ok, "cat", stdin=word * 9999) for word in (b"a", b"b")]
+        assert [run.result() for run in runs] == [b"a" * 9999, b"b" * 9999]
+
+
+def test_without_a_command_a_shell_reads_stdin(environment: Environment) -> None:
+    argv = [*environment.as_user(), "run-shell", "--env", environment.name]
+    done = subprocess.run(
+        argv,
+        input=b"cd sub\npwd\nexit 5\n",
+        capture_output=True,
+        env={**environment.env, "SHELL": "/bin/bash"},
+        cwd=environment.root,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.decode()) == (5, f"{environment.root}/sub\n")
+
+
+def test_without_a_command_a_terminal_gets_a_shell(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(f"SHELL=/bin/bash run-shell --env {environment.name}")
+        terminal.type("echo $((6 * 7)).")
+        terminal.expect("42.")
+        terminal.type("exit 6")
+        terminal.wait()
+        assert terminal.status() == 6
