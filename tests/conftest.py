@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docksync import Far, Pair, machine
 from harness import BIN, SHELLS, Home, Shell, require, set_template_directory
 
 
@@ -38,3 +40,16 @@ def home(tmp_path: Path) -> Home:
 def shell(request: pytest.FixtureRequest, home: Home) -> Shell:
     """One of the shells, in a throw-away home."""
     return Shell(request.param, home)
+
+
+@pytest.fixture(scope="session")
+def far() -> Iterator[Far]:
+    """A machine to sync with, as a throw-away user."""
+    with machine() as found:
+        yield found
+
+
+@pytest.fixture
+def pair(far: Far, tmp_path: Path) -> Pair:
+    """A project here and its directory there."""
+    return Pair(far, tmp_path)

@@ -60,7 +60,15 @@ class User:
             "from shellenv.cli import main\nsys.exit(main())\n"
         )
         write(self.base / "bin" / "shellenv-core", core).chmod(0o755)
-        for name in ("shellenv", "register-dock", "unregister-dock", "ls-dock", "ssh-dock"):
+        for name in (
+            "shellenv",
+            "register-dock",
+            "unregister-dock",
+            "ls-dock",
+            "ssh-dock",
+            "sync-up",
+            "sync-down",
+        ):
             shutil.copy(SOURCE / "shell" / "shellenv.sh", self.base / "bin" / name)
 
     def remove(self) -> None:
@@ -159,7 +167,15 @@ def _with_password_file(command: list[str]) -> None:
 class Server:
     """An sshd with host keys of its own on a loopback address."""
 
-    def __init__(self, base: Path, user: User, address: str, kinds: tuple[str, ...] = ("ed25519",)):
+    def __init__(
+        self,
+        base: Path,
+        user: User,
+        address: str,
+        kinds: tuple[str, ...] = ("ed25519",),
+        programs: str = "",
+    ):
+        """`programs` are directories for its PATH, behind the one that has the docker."""
         base.mkdir()
         self.base, self.address, self.port = base, address, free_port(address)
         self.log = base / "log"
@@ -171,7 +187,7 @@ class Server:
             f"ListenAddress {self.target}",
             f"AllowUsers {user.name}",
             f"AuthorizedKeysFile {user.base / 'authorized_keys'}",
-            f"SetEnv PATH={user.home / 'remote'}",
+            f"SetEnv PATH={user.home / 'remote'}{programs}",
             *("PidFile none", "StrictModes no", "UsePAM no", "UseDNS no", "LogLevel DEBUG1"),
             *("PasswordAuthentication no", "KbdInteractiveAuthentication no", "MaxStartups 100"),
         ]

@@ -17,6 +17,9 @@ from shellenv.sync.remote import Remote
 _HEAD = """\
 cd -P "$root" || exit
 real=$PWD was=$own/was/{sync}
+run() {{ # also in a directory that is not writable
+  if [ -w . ]; then "$@"; else m=$(stat -c %a .); chmod u+w . && {{ "$@"; chmod "$m" .; }}; fi
+}}
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
 """
 
@@ -31,7 +34,7 @@ def set_aside(remote: Remote, sync: str, paths: Iterable[bytes]) -> None:
         target = "d" + directory
         directories.add(target)
         steps += [
-            f'enter {_quote(directory)} && mv -n -t "$was"/{_quote(target)} -- {_all(some)}'
+            f'enter {_quote(directory)} && run mv -n -t "$was"/{_quote(target)} -- {_all(some)}'
             for some in _chunks(names)
         ]
     made = [f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(sorted(directories))]
@@ -45,7 +48,7 @@ def remove_directories(remote: Remote, sync: str, paths: Iterable[bytes]) -> Non
         above, _, name = os.fsdecode(path).rpartition("/")
         steps.append(
             f"enter {_quote('/' + above if above else '')} && "
-            f"rmdir --ignore-fail-on-non-empty -- {_quote(name)}"
+            f"run rmdir --ignore-fail-on-non-empty -- {_quote(name)}"
         )
     _run(remote, sync, steps)
 
@@ -57,7 +60,7 @@ def rename(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
         above, _, name = os.fsdecode(path).rpartition("/")
         steps.append(
             f"enter {_quote('/' + above if above else '')} && "
-            f"mv -n -T -- {_quote(name)} {_quote(os.fsdecode(new).rpartition('/')[2])}"
+            f"run mv -n -T -- {_quote(name)} {_quote(os.fsdecode(new).rpartition('/')[2])}"
         )
     _run(remote, sync, steps)
 
@@ -79,7 +82,7 @@ def bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
         where = "/" + above if above else ""
         steps.append(
             f'mkdir -p -- "$root"{_quote(where)}; enter {_quote(where)} && '
-            f'mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {_quote(name)}'
+            f'run mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {_quote(name)}'
         )
     _run(remote, sync, steps)
 

@@ -13,6 +13,8 @@ from shellenv.errors import ShellenvError
 from shellenv.sync import (
     aside,
     compare,
+    entry,
+    git,
     manifest,
     place,
     receive,
@@ -208,9 +210,11 @@ class _Sync:
         ledger = self.ledger = self._ledger(past, here, there, now_there)
         if not ledger.names:
             return outcome
-        outcome = outcome._replace(left_alone=tuple(sorted(ledger.frozen)))
+        self._wait_for_restless()
+        self.left_alone = tuple(sorted(ledger.frozen))
         equal = self._compare_contents(list(compare.questions(ledger.paths)))
         actions = self._chosen(compare.plan(ledger.paths, equal.get))
+        outcome = outcome._replace(left_alone=self.left_alone)
         if self.wish.dry:
             quiet = (compare.ADOPT, compare.FORGET)
             planned = sorted((name, what) for name, what in actions.items() if what not in quiet)
@@ -246,17 +250,37 @@ class _Sync:
             return Ledger(past, (here.records, here.time), (there, there_at), self.wish.rules)
         return ledger
 
+    def _wait_for_restless(self) -> None:
+        """Look again at files that changed during the scan, when their times cannot lie any more:
+        else the next sync could not tell whether they have changed since."""
+        import time
+
+        here, there = self.ledger.restless
+        if not here and not there:
+            return
+        time.sleep(entry.TICK / 1e9)
+        now = time.time_ns()
+        found = {name: record for name in here if (record := tree.look(self.root, name))}
+        records, at = self.remote.look(there) if there else ([], 0)
+        self.ledger.look_again(
+            (found, now), ({entry.path_of(record): record for record in records}, at)
+        )
+
     def _chosen(self, actions: dict[bytes, str]) -> dict[bytes, str]:
         """The actions of this direction."""
         ours = compare.UPWARD if self.direction == UP else compare.DOWNWARD
         within = tuple(
             name + b"/" for name, action in actions.items() if action == compare.CONFLICT
         )
-        return {
+        chosen = {
             name: action
             for name, action in actions.items()
             if action in ours or action in compare.BOTH or (within and name.startswith(within))
         }
+        if self.wish.rules.git:
+            changed = git.one_way(actions, chosen, self.direction == UP)
+            self.left_alone = tuple(sorted({*self.ledger.frozen, *changed}))
+        return chosen
 
     def _compare_contents(self, names: list[bytes]) -> dict[bytes, bool]:
         """Whether both sides have the same bytes at these paths."""

@@ -148,14 +148,15 @@ def _make_room(name: bytes, paths: Mapping[bytes, Path], actions: dict[bytes, st
         if path is None:
             continue  # as it was on both sides, so a directory
         action = actions[above]
-        here_is_dir = path.here is not None and path.here.kind == "d"
-        there_is_dir = path.there is not None and path.there.kind == "d"
-        if path.here is None and action == DELETE_THERE:
+        if action == DELETE_THERE:
             actions[above] = PULL
-        elif path.there is None and action == DELETE_HERE:
+        elif action == DELETE_HERE:
             actions[above] = PUSH
-        elif path.here and path.there and here_is_dir != there_is_dir:
-            actions[above] = CONFLICT
+        elif path.here and path.there and path.here.kind != path.there.kind:
+            # a file of one side in the place of a directory of the other, in which `name` lives on
+            winner = path.there if action == PULL else path.here
+            if winner.kind != "d":
+                actions[above] = CONFLICT
 
 
 def _whole(name: bytes, paths: Mapping[bytes, Path], actions: dict[bytes, str]) -> None:

@@ -100,7 +100,7 @@ def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
         if here is None or here.kind != "f":
             continue
         late = yard.entry(IN + b"/" + name)
-        if late is not None and not place.is_version(here, late):
+        if late is not None and late.kind != "d" and not place.is_version(here, late):
             result.kept[name] = yard.keep(IN + b"/" + name, name)
 
 

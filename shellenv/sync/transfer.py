@@ -72,7 +72,7 @@ def run(
 
     del progress
     with open(listing, "wb") as names:
-        names.write(b"".join(b"%b\0" % path for path in paths))
+        names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
     with tempfile.TemporaryFile() as errors:
         try:
             child = subprocess.Popen(
@@ -94,6 +94,11 @@ def run(
             raise
         errors.seek(0)
         return Moved(status, _meaning(os.fsdecode(errors.read()[-65536:])))
+
+
+def _listed(path: bytes) -> bytes:
+    """A path as a line of `--files-from`, where a line with # or ; in front is a comment."""
+    return b"./" + path if path.startswith((b"#", b";")) else path
 
 
 def _meaning(said: str) -> str:
