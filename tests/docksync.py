@@ -200,6 +200,7 @@ def _main(direction: str, wish: Mapping[str, str]) -> None:
         wish["name"],
         ignore.Rules([rule for rule in rules if rule]),
         "dock",
+        lambda text: print(text, file=sys.stderr),  # noqa: T201
     )
     ctx = context(Path(wish["home"]))._replace(shell_env=dict(os.environ))
     outcome = bracket.sync(ctx, chosen, direction)
