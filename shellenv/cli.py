@@ -197,6 +197,27 @@ VERBS: dict[str, Verb] = {
         ),
         bare=True,
     ),
+    "sync-up": Verb(
+        "shellenv.sync.verbs:up",
+        "[DOCK] [OPTION...]",
+        "bring what changed in this project to its directory at a dock",
+        (
+            "sync-up                           the dock that this shell is docked to",
+            "sync-up gpu --dry-run             what would be done",
+            "sync-up --explain data/raw        is it left out, and by which rule?",
+        ),
+        bare=True,
+    ),
+    "sync-down": Verb(
+        "shellenv.sync.verbs:down",
+        "[DOCK] [OPTION...]",
+        "bring what changed in this project's directory at a dock here",
+        (
+            "sync-down",
+            "sync-down gpu --json | jq .conflicts",
+        ),
+        bare=True,
+    ),
 }
 
 AWAITED = ("hook", "export", "dock")

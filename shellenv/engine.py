@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
+from shellenv import state
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
@@ -143,11 +144,13 @@ def local_host(ctx: Context) -> str:
     """The address of the engine of this machine, as the docker CLI would find it.
 
     DOCKER_HOST wins over DOCKER_CONTEXT, that over the configuration's currentContext. What names
-    another machine, or was set by docking, is passed over.
+    another machine is passed over, and in a docked shell it is what was there before that counts.
     """
-    env = ctx.shell_env or ctx.env
+    env = dict(ctx.shell_env or ctx.env)
+    for record in state.read_dock(env).records:
+        env[record.name] = record.old or ""
     host = env.get("DOCKER_HOST", "")
-    if host and not env.get("SHELLENV_DOCK") and not other_machine(host):
+    if host and not other_machine(host):
         return host if "://" in host else f"tcp://{host}"
     if not host:
         found = _of_context(ctx, env)

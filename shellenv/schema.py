@@ -223,6 +223,60 @@ KEYS: tuple[Key, ...] = (
         "volumes = ~/data:/data:ro",
     ),
     Key(
+        "shellenv.sync",
+        "remote_root",
+        "text",
+        "/data/workspace",
+        "The directory at the dock below which projects are, yours in "
+        "`<remote_root>/<user>/<name>`. USER is the one who logs in there, `~` is the home "
+        "directory of that user.",
+        "remote_root = ~/workspace",
+    ),
+    Key(
+        "shellenv.sync",
+        "name",
+        "text",
+        "",
+        "The name of the project's directory at the dock, where the project's own is taken by "
+        "another project or another machine.",
+        "name = api-laptop",
+        PROJECT_FILES,
+    ),
+    Key(
+        "shellenv.sync",
+        "ignore_file",
+        "text",
+        ".dockerignore",
+        "The file in the project's directory that says what is left out: by Docker's rules, or by "
+        "git's if it is called `.gitignore`; `none` reads none.",
+        "ignore_file = .gitignore",
+    ),
+    Key(
+        "shellenv.sync",
+        "exclude",
+        "paths",
+        "",
+        "More to leave out: patterns by Docker's rules, separated by `:` or on lines of their own. "
+        "They win over the ignore file.",
+        "exclude = data:**/*.ckpt",
+    ),
+    Key(
+        "shellenv.sync",
+        "include",
+        "paths",
+        "",
+        "What is synced whatever the other rules say, written as for `exclude`.",
+        "include = data/labels.csv",
+    ),
+    Key(
+        "shellenv.sync",
+        "git",
+        "yes or no",
+        "no",
+        "Bring `.git` up, too, for tools that look into it. It never comes down.",
+        "git = yes",
+    ),
+    Key(
         "shellenv.ssh",
         "transport",
         "socket | ssh",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dock import Images, RealDock, remove_leftovers, require_images
+from docksync import Far, Pair, machine
 from harness import BIN, SHELLS, Home, Shell, require, set_template_directory, strict
 from servers import User, python_for_others
 
@@ -109,3 +110,19 @@ def other_dock(_second_dock: RealDock) -> RealDock:
     """A second dock beside `real_dock`."""
     _second_dock.reset()
     return _second_dock
+
+
+# --- syncs ---
+
+
+@pytest.fixture(scope="session")
+def far() -> Iterator[Far]:
+    """A machine to sync with, as a throw-away user."""
+    with machine() as found:
+        yield found
+
+
+@pytest.fixture
+def pair(far: Far, tmp_path: Path) -> Pair:
+    """A project here and its directory there."""
+    return Pair(far, tmp_path)

@@ -183,7 +183,15 @@ def _with_password_file(command: list[str]) -> None:
 class Server:
     """An sshd with host keys of its own on a loopback address."""
 
-    def __init__(self, base: Path, user: User, address: str, kinds: tuple[str, ...] = ("ed25519",)):
+    def __init__(
+        self,
+        base: Path,
+        user: User,
+        address: str,
+        kinds: tuple[str, ...] = ("ed25519",),
+        programs: str = "",
+    ):
+        """`programs` are directories for its PATH, behind the one that has the docker."""
         base.mkdir()
         self.base, self.address, self.port = base, address, free_port(address)
         self.log = base / "log"
@@ -195,7 +203,7 @@ class Server:
             f"ListenAddress {self.target}",
             f"AllowUsers {user.name}",
             f"AuthorizedKeysFile {user.base / 'authorized_keys'}",
-            f"SetEnv PATH={user.home / 'remote'}",
+            f"SetEnv PATH={user.home / 'remote'}{programs}",
             *("PidFile none", "StrictModes no", "UsePAM no", "UseDNS no", "LogLevel DEBUG1"),
             *("PasswordAuthentication no", "KbdInteractiveAuthentication no", "MaxStartups 100"),
         ]

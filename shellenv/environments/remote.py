@@ -1,30 +1,84 @@
-"""The container on the dock: docker on another engine, between sync-up and sync-down.
-
-`far` is the one place where the connection and the sync are plugged in.
-"""
+"""The container on the dock: docker on another engine, between sync-up and sync-down."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
+from shellenv import connect, connection
+from shellenv.cli import say
+from shellenv.connection import Facts
 from shellenv.environments import Scene
 from shellenv.environments.docker import Docker, Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
+from shellenv.sync import bracket, report
+from shellenv.sync.settings import Settings, settings
 
 
 def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
-    """The container on the dock. Raises ShellenvError if there is no way to it."""
-    return Docker(scene, far(scene))
+    """The container on the dock. Raises ShellenvError if this shell is not docked, or if there is
+    no way to the dock."""
+    ctx = scene.ctx
+    found = settings(ctx, scene.found.config, scene.project)
+    typed = _dock(scene)
+    where, facts = connect.join(ctx, connect.resolve(ctx, typed), typed, os.getpid())
+    if not facts.docker_host.startswith("unix:"):
+        raise ShellenvError(
+            f"{facts.moniker} does not let its docker socket be forwarded",
+            "allow it in its sshd_config: AllowStreamLocalForwarding yes",
+        )
+    wish = bracket.wish(found, where, facts.moniker)
 
+    def sync(direction: Callable[..., bracket.Outcome]) -> None:
+        outcome = direction(ctx, wish)
+        say(*report.lines(outcome, facts.moniker))
+        if outcome.problem is not None:
+            raise outcome.problem
 
-def far(scene: Scene) -> Place:
-    """The dock's engine, the project's directory there, who one is there, and the bracket.
+    def before() -> None:
+        sync(bracket.up)
 
-    Raises ShellenvError where the shell is not docked.
-    """
-    env = scene.ctx.shell_env or scene.ctx.env
-    if not env.get("SHELLENV_DOCK") and not other_machine(env.get("DOCKER_HOST", "")):
-        raise ShellenvError("this shell is not docked", "dock HOST, then try again")
-    raise ShellenvError(
-        "this version does not connect to docks yet",
-        "run-shell --env docker runs it in a container here",
+    def after() -> None:
+        """Whatever happens now, the run has its own status."""
+        try:
+            sync(bracket.down)
+        except ShellenvError as error:
+            say(
+                f"shellenv: {error.message}",
+                error.hint,
+                "shellenv: sync-down brings the rest, once that is mended",
+            )
+
+    place = Place(
+        host=facts.docker_host,
+        name=facts.moniker,
+        source=directory(found, facts),
+        uid=facts.uid,
+        gid=facts.gid,
     )
+    if scene.request.sync:
+        place = place._replace(before=before, after=after)
+    return Docker(scene, place)
+
+
+def _dock(scene: Scene) -> str:
+    """What to call the dock: the connection of this shell, or the machine in $DOCKER_HOST."""
+    env = scene.ctx.shell_env or scene.ctx.env
+    docked = connection.docked(scene.ctx)
+    if docked is not None:
+        return docked.directory
+    host = env.get("DOCKER_HOST", "")
+    if not other_machine(host):
+        raise ShellenvError("this shell is not docked", "dock HOST, then try again")
+    if host.startswith("ssh://"):
+        return host.rstrip("/")
+    return other_machine(host)
+
+
+def directory(found: Settings, facts: Facts) -> str:
+    """The project's directory at the dock: `<remote_root>/<user>/<name>`."""
+    top = found.remote_root
+    if top == "~" or top.startswith("~/"):
+        top = facts.home + top[1:]
+    return f"{top}/{facts.user}/{found.name}"

@@ -1,0 +1,123 @@
+"""Scripts for the far end that move things aside, and back, without leaving the project.
+
+A step is a directory of the project and a command run in it. The directory is entered by its name
+and then asked for its physical one: if that differs, a part of it has become a symbolic link, and
+nothing is done there. `mv -n` never overwrites.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from shellenv.sync.remote import Remote
+
+_HEAD = """\
+cd -P "$root" || exit
+real=$PWD was=$own/was/{sync}
+run() {{ # also in a directory that is not writable
+  if [ -w . ]; then "$@"; else m=$(stat -c %a .); chmod u+w . && {{ "$@"; chmod "$m" .; }}; fi
+}}
+enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
+"""
+
+_AT_ONCE = 500
+
+
+def set_aside(remote: Remote, sync: str, paths: Iterable[bytes]) -> None:
+    """Move files and links into `was/<sync>/d`, each under its path."""
+    steps = []
+    directories = set()
+    for directory, names in _grouped(paths):
+        target = "d" + directory
+        directories.add(target)
+        steps += [
+            f'enter {_quote(directory)} && run mv -n -t "$was"/{_quote(target)} -- {_all(some)}'
+            for some in _chunks(names)
+        ]
+    made = [f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(sorted(directories))]
+    _run(remote, sync, [*made, *steps])
+
+
+def remove_directories(remote: Remote, sync: str, paths: Iterable[bytes]) -> None:
+    """Remove directories, the innermost first, that have nothing in them."""
+    steps = []
+    for path in sorted(paths, reverse=True):
+        above, _, name = os.fsdecode(path).rpartition("/")
+        steps.append(
+            f"enter {_quote('/' + above if above else '')} && "
+            f"run rmdir --ignore-fail-on-non-empty -- {_quote(name)}"
+        )
+    _run(remote, sync, steps)
+
+
+def rename(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
+    """Give things other names in the directories that they are in."""
+    steps = []
+    for path, new in names.items():
+        above, _, name = os.fsdecode(path).rpartition("/")
+        steps.append(
+            f"enter {_quote('/' + above if above else '')} && "
+            f"run mv -n -T -- {_quote(name)} {_quote(os.fsdecode(new).rpartition('/')[2])}"
+        )
+    _run(remote, sync, steps)
+
+
+def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:
+    """Give directories their permissions."""
+    steps = [
+        f"enter {_quote('/' + os.fsdecode(path))} && chmod {mode:o} ."
+        for path, mode in modes.items()
+    ]
+    _run(remote, sync, steps)
+
+
+def bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
+    """Move what is in `was/<sync>` (`d/PATH`, `r/PATH`) to paths of the project."""
+    steps = []
+    for source, new in names.items():
+        above, _, name = os.fsdecode(new).rpartition("/")
+        where = "/" + above if above else ""
+        steps.append(
+            f'mkdir -p -- "$root"{_quote(where)}; enter {_quote(where)} && '
+            f'run mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {_quote(name)}'
+        )
+    _run(remote, sync, steps)
+
+
+def forget(remote: Remote, sync: str) -> None:
+    """Remove what a sync has set aside."""
+    _run(remote, sync, ['chmod -R u+rwx "$was" 2>/dev/null', 'rm -rf -- "$was" "$own/tmp"/*'])
+
+
+def _run(remote: Remote, sync: str, steps: list[str]) -> None:
+    if steps:
+        script = _HEAD.format(sync=sync) + "set +f\n" + "\n".join(steps) + "\n:"
+        remote.run(script)
+
+
+def _grouped(paths: Iterable[bytes]) -> Iterator[tuple[str, list[str]]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        above, _, name = os.fsdecode(path).rpartition("/")
+        found["/" + above if above else ""].append(name)
+    yield from found.items()
+
+
+def _chunks(words: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(words), _AT_ONCE):
+        yield words[start : start + _AT_ONCE]
+
+
+def _all(names: list[str]) -> str:
+    return " ".join(map(_quote, names))
+
+
+def _in_was(path: str) -> str:
+    return f'"$was"/{_quote(path)}'
+
+
+def _quote(text: str) -> str:
+    return shlex.quote(text)

@@ -1,0 +1,464 @@
+"""A sync from its beginning to its end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from typing import Generic, NamedTuple, TypeVar
+
+from shellenv import connection
+from shellenv.cli import say
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.sync import (
+    aside,
+    compare,
+    entry,
+    git,
+    manifest,
+    place,
+    receive,
+    recovery,
+    send,
+    transfer,
+    tree,
+)
+from shellenv.sync.ignore import Rule, Rules
+from shellenv.sync.ledger import Ledger
+from shellenv.sync.manifest import Intent, Journal, Manifest, Store
+from shellenv.sync.remote import Owner, Place, Remote
+from shellenv.sync.settings import Settings
+
+T = TypeVar("T")
+
+UP, DOWN = "up", "down"
+
+
+def _quietly(_: str) -> None:
+    """Says nothing."""
+
+
+class Wish(NamedTuple):
+    """What to sync, and how: what configuration and options say."""
+
+    root: str
+    ssh: tuple[str, ...]
+    remote_root: str
+    name: str
+    rules: Rules
+    label: str = ""
+    tell: Callable[[str], None] = _quietly
+    dry: bool = False
+    adopt: bool = False
+    restore: bool = False
+    accept_empty: bool = False
+
+
+def wish(found: Settings, where: connection.Place, moniker: str) -> Wish:
+    """The wish to sync a project over the connection to a dock, and to say what is run for it."""
+    words = (*where.ssh(), moniker)
+    return Wish(found.root, words, found.remote_root, found.name, found.rules, moniker, say)
+
+
+class Outcome(NamedTuple):
+    """What a sync did. Paths are as in the project; `there` is the directory at the dock."""
+
+    direction: str
+    there: str
+    sent: tuple[bytes, ...] = ()
+    received: tuple[bytes, ...] = ()
+    deleted_here: tuple[bytes, ...] = ()
+    deleted_there: tuple[bytes, ...] = ()
+    conflicts: tuple[tuple[bytes, bytes], ...] = ()
+    failed: tuple[bytes, ...] = ()
+    left_alone: tuple[bytes, ...] = ()
+    left_out: Mapping[Rule, int] = {}
+    size: int = 0
+    seconds: float = 0.0
+    problem: ShellenvError | None = None
+    planned: tuple[tuple[bytes, str], ...] = ()
+
+    @property
+    def did_anything(self) -> bool:
+        """Has it changed anything on either side, or left something undone?"""
+        return bool(
+            self.sent
+            or self.received
+            or self.deleted_here
+            or self.deleted_there
+            or self.conflicts
+            or self.failed
+            or self.problem
+        )
+
+
+def up(ctx: Context, wish: Wish) -> Outcome:
+    """Bring what changed here to the dock. See `sync`."""
+    return sync(ctx, wish, UP)
+
+
+def down(ctx: Context, wish: Wish) -> Outcome:
+    """Bring what changed at the dock here. See `sync`."""
+    return sync(ctx, wish, DOWN)
+
+
+def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
+    """One direction of the sync; conflicts are settled in both.
+
+    Raises ShellenvError where nothing was done, or where it was not finished: the next sync goes
+    on from there, and no version of any file is lost.
+    """
+    import time
+
+    start = time.monotonic()
+    far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
+    with manifest.store(ctx, wish.root, far) as store:
+        owner = store.owner(wish.root)
+        with Remote(wish, owner) as remote:
+            listing = _Background(lambda: (remote.place(), _list(remote, wish)))
+            here = tree.scan(os.fsencode(wish.root), wish.rules)
+            there, (records, now) = listing.result()
+            _check_owner(wish, remote, there, owner)
+            work = _Sync(ctx, wish, direction, store, remote, there)
+            if not wish.dry and recovery.is_needed(store, work.root, there):
+                work.recover((here.records, records))
+                here = tree.scan(work.root, wish.rules)
+                records, now = _list(remote, wish)
+            outcome = work.run(here, records, now)
+    return outcome._replace(seconds=time.monotonic() - start)
+
+
+def _list(remote: Remote, wish: Wish) -> tuple[list[bytes], int]:
+    return remote.listing(wish.rules.pruned_names())
+
+
+class _Background(Generic[T]):
+    """A function at work in a thread; `result` waits for it, and raises what it raised."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._result: T | BaseException
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self._result = self._function()
+        except BaseException as error:
+            self._result = error
+
+    def result(self) -> T:
+        self._thread.join()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
+
+
+def _check_owner(wish: Wish, remote: Remote, there: Place, owner: Owner) -> None:
+    """Raise ShellenvError if the directory there is another project's; make it if there is none."""
+    import shlex
+
+    where = f"{remote.label}:{there.root}"
+    held = there.owner
+    if held is None and not there.empty and not wish.adopt:
+        raise ShellenvError(
+            f"{where} is not empty, and not from here",
+            "--adopt takes it as this project's; [shellenv.sync] name chooses another",
+        )
+    stranger = held and held.id != owner.id and held[1:] != owner[1:]
+    if held and stranger and not wish.adopt:
+        raise ShellenvError(
+            f"{where} belongs to {held.root} on {held.machine.split()[0]}",
+            "[shellenv.sync] name = ANOTHER keeps the two apart; "
+            "if that is where this project was before: --adopt",
+        )
+    if there.old and held is None:
+        wish.tell(
+            f"shellenv: dockerutils' copy of this project is {remote.label}:{there.old}; "
+            "it is left alone"
+        )
+    if not wish.dry and (held != owner or not there.exists):
+        text = shlex.quote(owner.text())
+        remote.run(f'mkdir -p "$root" && printf %s {text} >"$own/owner"')
+
+
+class _Sync:
+    """One sync at work."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        wish: Wish,
+        direction: str,
+        store: Store,
+        remote: Remote,
+        there: Place,
+    ) -> None:
+        import time
+
+        self.ctx, self.wish, self.direction = ctx, wish, direction
+        self.store, self.remote, self.there = store, remote, there
+        self.root = os.fsencode(wish.root)
+        self.stamp = time.strftime("%Y%m%dT%H%M%S")
+        self.id = f"{self.stamp}-{os.urandom(3).hex()}"
+        self.taken: set[bytes] = set()
+        self.problem: ShellenvError | None = None
+
+    def recover(self, scans: tuple[list[bytes], list[bytes]]) -> None:
+        """Tidy up after a sync that was cut off."""
+        recovery.recover(
+            self.store, self.root, self.remote, self.there, scans, self.beside, self.wish.tell
+        )
+
+    def run(self, here: tree.Tree, there: list[bytes], now_there: int) -> Outcome:
+        """Decide, and carry out."""
+        outcome = Outcome(self.direction, self.there.root, left_out=here.left_out)
+        past = self.store.load() or Manifest([], [])
+        ledger = self.ledger = self._ledger(past, here, there, now_there)
+        if not ledger.names:
+            return outcome
+        self._wait_for_restless()
+        self.left_alone = tuple(sorted(ledger.frozen))
+        equal = self._compare_contents(list(compare.questions(ledger.paths)))
+        actions = self._chosen(compare.plan(ledger.paths, equal.get))
+        outcome = outcome._replace(left_alone=self.left_alone)
+        if self.wish.dry:
+            quiet = (compare.ADOPT, compare.FORGET)
+            planned = sorted((name, what) for name, what in actions.items() if what not in quiet)
+            return outcome._replace(planned=tuple(planned))
+        for name, action in actions.items():
+            if action in (compare.ADOPT, compare.FORGET):
+                ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
+        return self._carry_out(actions, outcome)
+
+    # --- deciding -------------------------------------------------------------------------------
+
+    def _ledger(self, past: Manifest, here: tree.Tree, there: list[bytes], there_at: int) -> Ledger:
+        """The ledger, unless one side is suddenly empty. Raises ShellenvError then."""
+        ledger = Ledger(past, (here.records, here.time), (there, there_at), self.wish.rules)
+        where = f"{self.remote.label}:{self.there.root}"
+        emptied = []
+        for empty, records, root, command, other in (
+            (ledger.empty_here, past.here, self.wish.root, "sync-down", where),
+            (ledger.empty_there, past.there, where, "sync-up", self.wish.root),
+        ):
+            if not empty or not records:
+                continue
+            emptied.append(root)
+            if not self.wish.restore and not self.wish.accept_empty:
+                what = f"{len(records)} files and directories were" if records[1:] else "a file was"
+                raise ShellenvError(
+                    f"{root} is empty now, and {what} there after the last sync",
+                    f"shellenv {command} --restore fills it again; "
+                    f"--accept-empty empties {other}, too",
+                )
+        if emptied and self.wish.restore:
+            past = Manifest([], [])
+            return Ledger(past, (here.records, here.time), (there, there_at), self.wish.rules)
+        return ledger
+
+    def _wait_for_restless(self) -> None:
+        """Look again at files that changed during the scan, when their times cannot lie any more:
+        else the next sync could not tell whether they have changed since."""
+        import time
+
+        here, there = self.ledger.restless
+        if not here and not there:
+            return
+        time.sleep(entry.TICK / 1e9)
+        now = time.time_ns()
+        found = {name: record for name in here if (record := tree.look(self.root, name))}
+        records, at = self.remote.look(there) if there else ([], 0)
+        self.ledger.look_again(
+            (found, now), ({entry.path_of(record): record for record in records}, at)
+        )
+
+    def _chosen(self, actions: dict[bytes, str]) -> dict[bytes, str]:
+        """The actions of this direction."""
+        ours = compare.UPWARD if self.direction == UP else compare.DOWNWARD
+        within = tuple(
+            name + b"/" for name, action in actions.items() if action == compare.CONFLICT
+        )
+        chosen = {
+            name: action
+            for name, action in actions.items()
+            if action in ours or action in compare.BOTH or (within and name.startswith(within))
+        }
+        if self.wish.rules.git:
+            changed = git.one_way(actions, chosen, self.direction == UP)
+            self.left_alone = tuple(sorted({*self.ledger.frozen, *changed}))
+        return chosen
+
+    def _compare_contents(self, names: list[bytes]) -> dict[bytes, bool]:
+        """Whether both sides have the same bytes at these paths."""
+        if not names:
+            return {}
+        import hashlib
+
+        self.remote.put("paths", b"".join(b"./%b\0" % name for name in names))
+        said = self.remote.run(
+            'cd -P "$root" && xargs -0r sha256sum -z -- <"$own/paths" 2>/dev/null; :'
+        )
+        theirs = {}
+        for line in said.split(b"\0"):
+            digest, _, name = line.partition(b"  ./")
+            theirs[name] = digest
+        found = {}
+        for name in names:
+            own = hashlib.sha256()
+            try:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+                with open(os.open(self.root + b"/" + name, flags), "rb") as stream:
+                    while chunk := stream.read(1 << 20):
+                        own.update(chunk)
+            except OSError:
+                found[name] = False
+                continue
+            found[name] = theirs.get(name) == own.hexdigest().encode()
+        return found
+
+    # --- doing ----------------------------------------------------------------------------------
+
+    def _carry_out(self, actions: dict[bytes, str], outcome: Outcome) -> Outcome:
+        ledger = self.ledger
+
+        def chosen(*kinds: str) -> list[bytes]:
+            return sorted(name for name, action in actions.items() if action in kinds)
+
+        copies = {name: self.beside(name) for name in chosen(compare.CONFLICT)}
+        pushed = chosen(compare.PUSH, compare.PUSH_MODE, compare.CONFLICT)
+        pulled = chosen(compare.PULL, compare.PULL_MODE)
+        delete_there, delete_here = chosen(compare.DELETE_THERE), chosen(compare.DELETE_HERE)
+        if not (pushed or pulled or delete_there or delete_here):
+            self.store.save(ledger.manifest(self.stamp, ""))
+            return outcome
+        self.store.begin(self._journal(pushed, delete_there, pulled, delete_here, copies))
+        send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
+        send.send(ledger, actions, pushed, self._push)
+        send.keep_modes(self.remote, self.id, ledger, actions, pushed)
+        copied = [ledger.came(record) for record in self._renamed(copies)]
+        actions.update(dict.fromkeys(copied, compare.PULL))
+        sent = send.verify(
+            self.remote, self.id, self.root, ledger, pushed, delete_there, copies, self.beside
+        )
+        received = receive.Received()
+        if pulled or copied or delete_here:
+            received = self._receive(actions, [*pulled, *copied], delete_here)
+        self.store.save(ledger.manifest(self.stamp, self.id))
+        if pushed or delete_there:
+            aside.forget(self.remote, self.id)
+        done = set(received.done) - set(copied)
+        self.problem = self.problem or received.problem
+        return outcome._replace(
+            sent=tuple(sent.done),
+            received=tuple(sorted(done)),
+            deleted_there=tuple(sent.deleted),
+            deleted_here=tuple(received.deleted),
+            conflicts=tuple(sorted({**copies, **sent.rescued, **received.kept}.items())),
+            failed=tuple(sorted([*sent.failed, *received.failed])),
+            size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
+            problem=self.problem,
+        )
+
+    def _journal(
+        self,
+        pushed: list[bytes],
+        delete_there: list[bytes],
+        pulled: list[bytes],
+        delete_here: list[bytes],
+        copies: Mapping[bytes, bytes],
+    ) -> Journal:
+        here, there = self.ledger.here, self.ledger.there
+        return Journal(
+            self.id,
+            {
+                name: Intent(here.get(name), None if name in copies else there.get(name))
+                for name in (*pushed, *delete_there)
+            },
+            {name: Intent(there.get(name), here.get(name)) for name in (*pulled, *delete_here)},
+        )
+
+    def _push(self, names: list[bytes], again: bool) -> None:
+        sparse = _is_large(names, self.ledger.here)
+        self._rsync(
+            transfer.push(
+                self.wish.ssh,
+                self.wish.root,
+                self.there.root,
+                self.there.own,
+                self.id,
+                again,
+                sparse,
+            ),
+            names,
+        )
+
+    def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
+        """The records of what conflicts have been renamed to there, and all below it."""
+        if not copies:
+            return []
+        records, _ = self.remote.look(list(copies.values()), deep=True)
+        return [record for record in records if record[:1] in b"fld"]
+
+    def _receive(
+        self, actions: dict[bytes, str], names: list[bytes], deletions: list[bytes]
+    ) -> receive.Received:
+        with closing(place.Yard(self.root, self.beside)) as yard:
+            yard.prepare()
+            there = self.ledger.there
+            files = [
+                name for name in names if actions[name] == compare.PULL and there[name][:1] != b"d"
+            ]
+            if files:
+                staging = os.fsdecode(self.root + b"/" + place.IN)
+                sparse = _is_large(files, there)
+                ssh, source = self.wish.ssh, self.there.root
+                self._rsync(transfer.pull(ssh, source, staging, self.wish.root, sparse), files)
+            received = receive.install(yard, self.ledger, actions, names, deletions)
+            receive.rescue_late(yard, self.ledger, received)
+            yard.clear()
+        return received
+
+    def _rsync(self, command: list[str], names: Iterable[bytes]) -> None:
+        import shlex
+
+        files = self.store.files
+        command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
+        self.wish.tell(shlex.join(command))
+        env = dict(self.ctx.shell_env or self.ctx.env)
+        moved = transfer.run(command, files, names, env, [self.store.lock])
+        if moved.status not in (0, 24):
+            self.problem = self.problem or ShellenvError(
+                f"rsync: {moved.said or f'status {moved.status}'}",
+                "what was not brought over is brought over by the next sync",
+            )
+
+    # --- what is kept ---------------------------------------------------------------------------
+
+    def beside(self, path: bytes) -> bytes:
+        """A free name for the other version of `path`."""
+        above, slash, name = path.rpartition(b"/")
+        number = 1
+        while True:
+            tail = b".from-%b-%b" % (os.fsencode(self.remote.label), self.stamp.encode())
+            tail += b"-%d" % number if number > 1 else b""
+            copy = above + slash + name[: 255 - len(tail)] + tail
+            if copy not in self.taken and not os.path.lexists(self.root + b"/" + copy):
+                self.taken.add(copy)
+                return copy
+            number += 1
+
+
+def _is_large(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> bool:
+    """Is any of these files so large that holes in it would matter?"""
+    return any(_bytes(records[name]) >= 1 << 26 for name in names if name in records)
+
+
+def _size(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> int:
+    return sum(_bytes(records[name]) for name in names if name in records)
+
+
+def _bytes(record: bytes) -> int:
+    return int(record.split(b" ", 3)[2])

@@ -1,0 +1,109 @@
+"""What a scan says about one path: one record, the same from both sides.
+
+A record is bytes without NUL, so that a tree is a list of records and two scans are compared as
+sets, without looking into what is equal:
+
+    KIND MODE SIZE MTIME CTIME INODE PATH//TARGET
+
+A path contains no `//`. Kinds: `f` file, `d` directory, `l` symbolic link, `s` something that is
+never synced (a pipe, socket or device), `x` a directory that cannot be read. Times are nanoseconds,
+or seconds with a fraction as GNU find prints them; the ctime is `?` where a later change could have
+left it equal (see `unsettled`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FIND = (
+    r"\( -type f -printf 'f %m %s %T@ %C@ %i %P//\0' \) -o "
+    r"\( -type l -printf 'l 777 0 0 0 0 %P//%l\0' \) -o "
+    r"\( -type d \( \( -readable -executable -printf 'd %m 0 0 0 0 %P//\0' \) -o "
+    r"\( -printf 'x 0 0 0 0 0 %P//\0' -prune \) \) \) -o "
+    r"-printf 's 0 0 0 0 0 %P//\0'"
+)
+"""What makes GNU find print records, each with a NUL behind it."""
+
+TICK = 20_000_000
+"""Nanoseconds in which a file system may give two changes the same time (100 Hz, twice)."""
+
+
+class Entry(NamedTuple):
+    """A record, read. `mode` is the permission bits; set-uid, set-gid and sticky do not count.
+
+    `ctime` is None where it says nothing.
+    """
+
+    kind: str
+    mode: int
+    size: int
+    mtime: int
+    ctime: int | None
+    inode: int
+    target: bytes = b""
+
+
+def read(record: bytes) -> tuple[bytes, Entry]:
+    """The path of a record, and what it says."""
+    kind, mode, size, mtime, ctime, inode, rest = record.split(b" ", 6)
+    path, _, target = rest.partition(b"//")
+    return path, Entry(
+        kind.decode(),
+        int(mode, 8) & 0o777,
+        int(size),
+        _nanoseconds(mtime),
+        None if ctime == b"?" else _nanoseconds(ctime),
+        int(inode),
+        target,
+    )
+
+
+def path_of(record: bytes) -> bytes:
+    """The path of a record."""
+    return record.split(b" ", 6)[6].partition(b"//")[0]
+
+
+def unsettled(record: bytes) -> bytes:
+    """`record` such that the next scan will differ from it: the file is looked at again."""
+    kind, mode, size, mtime, _, inode, rest = record.split(b" ", 6)
+    return b" ".join((kind, mode, size, mtime, b"?", inode, rest))
+
+
+def is_recent(entry: Entry, now: int) -> bool:
+    """Could a change after the scan, which was at `now` on this side's clock, go unnoticed?"""
+    return entry.kind == "f" and entry.ctime is not None and entry.ctime >= now - TICK
+
+
+def alike(one: Entry, other: Entry) -> bool:
+    """Do two entries, of whatever sides, look like the same version?
+
+    Kind, permissions, size and modification time, the latter as exactly as both file systems keep
+    it; a link's target.
+    """
+    if one.kind != other.kind:
+        return False
+    if one.kind == "l":
+        return one.target == other.target
+    if one.kind != "f":
+        return one.mode == other.mode
+    return (one.mode, one.size) == (other.mode, other.size) and _same_time(one.mtime, other.mtime)
+
+
+def _same_time(one: int, other: int) -> bool:
+    if one == other:
+        return True
+    for grain in (100, 1_000, 1_000_000, 1_000_000_000):
+        if one // grain == other // grain:
+            return one % grain == 0 or other % grain == 0
+    return False
+
+
+def _nanoseconds(text: bytes) -> int:
+    """Nanoseconds of a time, which GNU find prints with ten digits behind the point."""
+    whole, point, fraction = text.partition(b".")
+    if not point:
+        return int(whole)
+    value = int(whole or b"0") * 1_000_000_000
+    part = int(fraction[:9].ljust(9, b"0"))
+    # find prints times before 1970 as a floor and a positive fraction
+    return value + part

@@ -1,0 +1,172 @@
+"""The records of both sides, past and present, of all paths at which something has changed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from shellenv.sync import compare, entry
+from shellenv.sync.compare import Path
+from shellenv.sync.entry import Entry
+from shellenv.sync.ignore import Rules
+from shellenv.sync.manifest import Manifest
+
+Records = dict[bytes, bytes]
+"""Records by path."""
+
+
+class Ledger:
+    """What was and what is, on both sides; and, as a sync goes on, what is from now on.
+
+    Of each side it is given the past, and a scan: records, and when that was on the side's clock.
+    `names` are the paths at which a side is not what it was, `frozen` those that are not looked at,
+    because one side cannot read them or does not sync them. The four dictionaries hold the records
+    of `names`. A file that changes at the very moment of the scan is `restless`.
+    """
+
+    def __init__(
+        self,
+        past: Manifest,
+        here: tuple[Iterable[bytes], int],
+        there: tuple[Iterable[bytes], int],
+        rules: Rules,
+    ) -> None:
+        self.past_here, self.past_there = set(past.here), set(past.there)
+        now_here, now_there = set(here[0]), set(there[0])
+        self._leave_out(now_here, now_there, rules)
+        differing = (self.past_here ^ now_here) | (self.past_there ^ now_there)
+        self.names = {entry.path_of(record) for record in differing}
+        self.was_here = index(self.past_here, self.names)
+        self.was_there = index(self.past_there, self.names)
+        self.here = index(now_here, self.names)
+        self.there = index(now_there, self.names)
+        self.empty_here, self.empty_there = not now_here, not now_there
+        self._restless_here = recent(self.here, here[1])
+        self._restless_there = recent(self.there, there[1])
+
+    @functools.cached_property
+    def frozen(self) -> set[bytes]:
+        """The names that are not looked at."""
+        closed = {
+            path
+            for side in (self.here, self.there)
+            for path, record in side.items()
+            if record[:1] in b"sx"
+        }
+        if not closed:
+            return closed
+        return {
+            name
+            for name in self.names
+            if name in closed or any(above in closed for above in compare.parents(name))
+        }
+
+    @functools.cached_property
+    def paths(self) -> dict[bytes, Path]:
+        """What is known about each name that is looked at."""
+        return {
+            name: Path(
+                read(self.was_here.get(name)),
+                read(self.here.get(name)),
+                read(self.was_there.get(name)),
+                read(self.there.get(name)),
+            )
+            for name in self.names - self.frozen
+        }
+
+    # --- files that change right now --------------------------------------------------------------
+
+    @property
+    def restless(self) -> tuple[list[bytes], list[bytes]]:
+        """The files, here and there, that changed so shortly before the scan that a later change
+        could leave no trace in their times."""
+        return sorted(self._restless_here), sorted(self._restless_there)
+
+    def look_again(self, here: tuple[Records, int], there: tuple[Records, int]) -> None:
+        """Take these records of `restless` files, from a little later, and when that was."""
+        for side, names, (records, at) in (
+            (self.here, self._restless_here, here),
+            (self.there, self._restless_there, there),
+        ):
+            for name in names:
+                side.pop(name)
+                if name in records:
+                    side[name] = records[name]
+            names &= recent(records, at)
+
+    def scanned_here(self, name: bytes) -> bytes | None:
+        """The record of the scan here, to be kept."""
+        record = self.here.get(name)
+        return entry.unsettled(record) if record and name in self._restless_here else record
+
+    def scanned_there(self, name: bytes) -> bytes | None:
+        """The record of the scan there, to be kept."""
+        record = self.there.get(name)
+        return entry.unsettled(record) if record and name in self._restless_there else record
+
+    # --- what is from now on ----------------------------------------------------------------------
+
+    def settle(self, name: bytes, here: bytes | None, there: bytes | None) -> None:
+        """From now on, these are the records of `name` that the next sync compares with."""
+        for past, was, record in (
+            (self.past_here, self.was_here, here),
+            (self.past_there, self.was_there, there),
+        ):
+            old = was.pop(name, None)
+            if old is not None:
+                past.discard(old)
+            if record is not None:
+                past.add(record)
+                was[name] = record
+
+    def came(self, record: bytes) -> bytes:
+        """Something new is there, of which the scan could not know: its path."""
+        name, what = entry.read(record)
+        self.there[name] = record
+        self.paths[name] = Path(None, None, None, what)
+        return name
+
+    def manifest(self, time: str, done: str) -> Manifest:
+        """What is to be kept of it."""
+        return Manifest(list(self.past_here), list(self.past_there), time, done)
+
+    def _leave_out(self, here: set[bytes], there: set[bytes], rules: Rules) -> None:
+        """Take out what the rules leave out: what is not looked at here was not deleted here.
+
+        The past holds nothing that was left out, nor does the scan of this side.
+        """
+        doubtful = [self.past_here - here, self.past_there ^ there]
+        left_out = {
+            path
+            for records in doubtful
+            for record in records
+            if rules.rule(path := entry.path_of(record), record[:1] in b"dx")
+        }
+        for side in (self.past_here, self.past_there, here, there) if left_out else ():
+            side.difference_update(index(side, left_out).values())
+
+
+def recent(records: Records, at: int) -> set[bytes]:
+    """The paths of the files that had just been changed at the time of the scan."""
+    return {name for name, record in records.items() if entry.is_recent(entry.read(record)[1], at)}
+
+
+def settled(record: bytes | None, at: int) -> bytes | None:
+    """A record of a scan at the time `at`, to be kept: such that a change which left no trace in
+    the times (it was too soon after another) has the file looked at again."""
+    if record is None or not entry.is_recent(entry.read(record)[1], at):
+        return record
+    return entry.unsettled(record)
+
+
+def index(records: Iterable[bytes], names: set[bytes] | frozenset[bytes]) -> Records:
+    """The records of these paths, by path."""
+    if not names:
+        return {}
+    path_of = entry.path_of
+    return {path: record for record in records if (path := path_of(record)) in names}
+
+
+def read(record: bytes | None) -> Entry | None:
+    """A record, read; None if there is none."""
+    return None if record is None else entry.read(record)[1]

@@ -1,0 +1,206 @@
+"""What the last sync left on either side, and what a sync that was cut off was about to do.
+
+One directory a project and dock, below the user's state directory:
+
+    manifest   the records of both sides
+    journal    what a sync is about to do; it is there only while one is at work, or was cut off
+    lock       held by the sync at work and by its rsync
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from shellenv import paths
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.sync.remote import Owner
+
+WAIT_SECONDS = 60
+
+
+class Manifest(NamedTuple):
+    """The past of both sides, as records (see `entry`); when that was, and which sync left it."""
+
+    here: list[bytes]
+    there: list[bytes]
+    time: str = ""
+    done: str = ""
+
+
+class Intent(NamedTuple):
+    """What is about to be done at one path of the side that changes: the record that shall be there
+    (of the other side; None: nothing), and the one that is known to be (None: nothing)."""
+
+    new: bytes | None
+    old: bytes | None
+
+
+class Journal(NamedTuple):
+    """What a sync was about to do there (`pushed`) and here (`pulled`), by path."""
+
+    sync: str
+    pushed: dict[bytes, Intent]
+    pulled: dict[bytes, Intent]
+
+
+class Store(NamedTuple):
+    """The directory that all this is in, locked for this process. `lock` is the descriptor."""
+
+    directory: str
+    lock: int
+
+    @property
+    def files(self) -> str:
+        """The file that lists what an rsync is to bring over."""
+        return f"{self.directory}/files"
+
+    def load(self) -> Manifest | None:
+        """The manifest; None if there was no sync yet."""
+        content = _read(f"{self.directory}/manifest")
+        if content is None:
+            return None
+        head, _, rest = content.partition(b"\n")
+        facts = json.loads(head)
+        here = rest[: facts["here"]].split(b"\0")[:-1]
+        there = rest[facts["here"] :].split(b"\0")[:-1]
+        return Manifest(here, there, facts["time"], facts["done"])
+
+    def save(self, manifest: Manifest) -> None:
+        """Put a manifest in place, whole or not at all, and forget the journal."""
+        here = _joined(manifest.here)
+        facts = {"version": 1, "time": manifest.time, "done": manifest.done, "here": len(here)}
+        head = json.dumps(facts).encode()
+        self._write("manifest", b"%b\n%b%b" % (head, here, _joined(manifest.there)))
+        self.forget_journal()
+
+    def has_journal(self) -> bool:
+        """Was the last sync cut off?"""
+        return os.path.exists(f"{self.directory}/journal")
+
+    def journal(self) -> Journal | None:
+        """What the last sync was about to do, if it was cut off."""
+        content = _read(f"{self.directory}/journal")
+        if content is None:
+            return None
+        words = content.split(b"\0")
+        pushed: dict[bytes, Intent] = {}
+        pulled: dict[bytes, Intent] = {}
+        for at in range(1, len(words) - 3, 4):
+            kind, path, new, old = words[at : at + 4]
+            (pushed if kind == b"push" else pulled)[path] = Intent(new or None, old or None)
+        return Journal(words[0].decode(), pushed, pulled)
+
+    def begin(self, journal: Journal) -> None:
+        """Write down what is about to be done."""
+        words = [journal.sync.encode()]
+        for kind, part in ((b"push", journal.pushed), (b"pull", journal.pulled)):
+            for path, (new, old) in part.items():
+                words += [kind, path, new or b"", old or b""]
+        self._write("journal", _joined(words))
+
+    def forget_journal(self) -> None:
+        """There is nothing to find out any more."""
+        from shellenv.files import forget
+
+        forget(f"{self.directory}/journal")
+
+    def owner(self, root: str) -> Owner:
+        """Who we are to the far end: a random id that is made once."""
+        content = _read(f"{self.directory}/id")
+        if content is None:
+            content = os.urandom(12).hex().encode()
+            self._write("id", content)
+        return Owner(content.decode(), machine(), root)
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = f"{self.directory}/{name}"
+        try:
+            with open(f"{path}.new", "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(f"{path}.new", path)
+        except OSError as error:
+            raise ShellenvError(
+                f"cannot write {path}: {error.strerror}", "free some space; nothing is lost"
+            ) from error
+
+
+@contextmanager
+def store(ctx: Context, root: str, far: str) -> Iterator[Store]:
+    """The store of the project at `root` and the place `far`, for this process alone.
+
+    Raises ShellenvError if another sync of it is at work for too long, or if it cannot be made.
+    """
+    import fcntl
+    import time
+
+    from shellenv.cli import say
+
+    directory = directory_of(ctx, root, far)
+    paths.private_dir(directory, ctx.uid)
+    descriptor = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + WAIT_SECONDS
+        told = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                holder = os.fsdecode(os.pread(descriptor, 100, 0)).strip() or "unknown"
+                if time.monotonic() > end:
+                    raise ShellenvError(
+                        f"another sync of {root} is at work (process {holder})",
+                        "try again when it is done, or end it, and its rsync",
+                    ) from None
+                if not told:
+                    say(f"shellenv: waiting for another sync of this project (process {holder})")
+                    told = True
+                time.sleep(0.05)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        yield Store(directory, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def directory_of(ctx: Context, root: str, far: str) -> str:
+    """Where the store of a project and a far place is. Raises ShellenvError without a home."""
+    import hashlib
+
+    base = paths.state_dir(ctx)
+    if base is None:
+        raise ShellenvError("there is no place for the sync's manifest", "set HOME")
+    key = hashlib.sha256(os.fsencode(f"{root}\0{far}")).hexdigest()[:16]
+    return f"{base}/sync/{os.path.basename(root)[:100]}-{key}"
+
+
+def machine() -> str:
+    """What tells this machine from others: its systemd id, else its name."""
+    content = _read("/etc/machine-id")
+    import socket
+
+    name = socket.gethostname()
+    return f"{name} {content.decode().strip()}" if content else name
+
+
+def _joined(words: Sequence[bytes]) -> bytes:
+    return b"\0".join([*words, b""])
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ShellenvError(f"cannot read {path}: {error.strerror}", "check its permissions") from (
+            error
+        )

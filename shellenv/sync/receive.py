@@ -1,0 +1,134 @@
+"""Changing this side: what has come in is put in its place, what was deleted there goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from shellenv.errors import ShellenvError
+from shellenv.sync import compare, entry, place
+from shellenv.sync.ledger import Ledger, settled
+from shellenv.sync.place import IN, Yard
+
+
+class Received:
+    """What has become of it: `done` is here as it is there, `deleted` is gone here.
+
+    `kept` names the copies of what came in where somebody had just changed something, `failed` is
+    what did not work, `problem` why (the first time).
+    """
+
+    def __init__(self) -> None:
+        self.done: list[bytes] = []
+        self.deleted: list[bytes] = []
+        self.kept: dict[bytes, bytes] = {}
+        self.failed: list[bytes] = []
+        self.problem: ShellenvError | None = None
+
+    @contextmanager
+    def attempt(self, name: bytes) -> Iterator[None]:
+        """Note what the system refuses, and go on with the next path."""
+        try:
+            yield
+        except OSError as error:
+            self.failed.append(name)
+            import os
+
+            self.problem = self.problem or ShellenvError(
+                f"cannot change {os.fsdecode(name)}: {error.strerror}",
+                "nothing is lost; the next sync tries again",
+            )
+
+
+def install(
+    yard: Yard,
+    ledger: Ledger,
+    actions: Mapping[bytes, str],
+    names: list[bytes],
+    deletions: list[bytes],
+) -> Received:
+    """Put `names` in their places and remove `deletions`. The files have come in already."""
+    import time
+
+    result = Received()
+    paths = ledger.paths
+    _delete(yard, ledger, actions, names, deletions, result)
+    for name in sorted(names):
+        there, failed = paths[name].there, False
+        assert there is not None
+        if actions[name] == compare.PULL_MODE:
+            continue
+        with result.attempt(name):
+            if there.kind == "d":
+                failed = not yard.make_directory(name, there.mode)
+                if not failed:
+                    result.done.append(name)
+                continue
+            here = paths[name].here
+            got = yard.install(name, None if here and here.kind == "d" else here)
+            if got == name:
+                result.done.append(name)
+            elif got is not None:
+                result.kept[name] = got
+            else:
+                failed = True
+        if failed:
+            result.failed.append(name)
+    for name in sorted(names, reverse=True):
+        there = paths[name].there
+        if there and (actions[name] == compare.PULL_MODE or there.kind == "d"):
+            with result.attempt(name):
+                yard.chmod(name, there.mode)
+                if actions[name] == compare.PULL_MODE:
+                    result.done.append(name)
+    if result.done:
+        time.sleep(entry.TICK / 1e9)  # so that no later change can have these times
+    for name in result.done:
+        at = time.time_ns()
+        record = yard.look(name)
+        there = paths[name].there
+        if record and there:
+            # what has changed there since the scan differs from this, and comes next time
+            ledger.settle(name, settled(record, at), ledger.scanned_there(name))
+    return result
+
+
+def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
+    """Whoever still had a replaced file open may have written to it: keep such a version, too."""
+    for name in result.done:
+        here = ledger.paths[name].here
+        if here is None or here.kind != "f":
+            continue
+        late = yard.entry(IN + b"/" + name)
+        if late is not None and late.kind != "d" and not place.is_version(here, late):
+            result.kept[name] = yard.keep(IN + b"/" + name, name)
+
+
+def _delete(
+    yard: Yard,
+    ledger: Ledger,
+    actions: Mapping[bytes, str],
+    names: list[bytes],
+    deletions: list[bytes],
+    result: Received,
+) -> None:
+    directories = []
+    for name in [*deletions, *names]:
+        here, there = ledger.paths[name].here, ledger.paths[name].there
+        if here is None or actions[name] == compare.PULL_MODE:
+            continue
+        if here.kind == "d" and (there is None or there.kind != "d"):
+            directories.append(name)
+        elif there is None or (there.kind == "d") != (here.kind == "d"):
+            with result.attempt(name):
+                if yard.delete(name, here) and there is None:
+                    result.deleted.append(name)
+                # What was changed meanwhile stays, as if it had just been made
+                ledger.settle(name, None, None)
+    for name in sorted(directories, reverse=True):
+        gone = yard.delete_directory(name)
+        if ledger.paths[name].there is None:
+            if gone:
+                result.deleted.append(name)
+            # what is not synced is still in it: it stays, and is no news to anyone
+            ledger.settle(name, None if gone else yard.look(name), None)

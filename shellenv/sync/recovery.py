@@ -1,0 +1,140 @@
+"""Finishing what a sync that was cut off has left behind, on both sides.
+
+Its journal says what it was about to put where, and what it knew to be in those places. What it did
+put there is what was wished; what it moved aside and knew may go; all else is a version that nobody
+has seen, and is brought back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+
+from shellenv.sync import aside, entry, place
+from shellenv.sync.ignore import OWN
+from shellenv.sync.ledger import index, read
+from shellenv.sync.manifest import Intent, Journal, Manifest, Store
+from shellenv.sync.remote import Place, Remote
+
+Tell = Callable[[str], None]
+
+
+def is_needed(store: Store, root: bytes, there: Place) -> bool:
+    """Is there anything left of an earlier sync?"""
+    return bool(there.left or store.has_journal() or os.path.lexists(root + b"/" + OWN))
+
+
+def recover(
+    store: Store,
+    root: bytes,
+    remote: Remote,
+    there: Place,
+    scans: tuple[list[bytes], list[bytes]],
+    beside: place.Beside,
+    tell: Tell,
+) -> None:
+    """Tidy up after an earlier sync, and write down what it achieved.
+
+    `scans` are the records of both sides as they are now; they must be made anew afterwards.
+    Raises what changing either side raises; then the next sync tries again.
+    """
+    past = store.load() or Manifest([], [])
+    journal = store.journal()
+    if journal is not None and journal.sync == past.done:
+        journal = None  # all of it was done
+    _tidy_here(root, journal, beside, tell)
+    for sync in there.left:
+        if journal is not None and sync == journal.sync:
+            _tidy_there(remote, journal, set(map(entry.path_of, scans[1])), beside, tell)
+        elif sync != past.done:
+            tell(
+                f"shellenv: {remote.label}:{there.own}/was/{sync} is left of a sync that this "
+                "machine knows nothing of; what it holds was replaced in the project"
+            )
+            continue
+        aside.forget(remote, sync)
+    if journal is not None:
+        store.save(_achieved(past, journal, scans))
+
+
+def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[bytes]]) -> Manifest:
+    """The past, with what the journal's sync did bring to its place."""
+    sides = []
+    names = frozenset({*journal.pushed, *journal.pulled})
+    was = (index(past.here, names), index(past.there, names))
+    now = (index(scans[0], names), index(scans[1], names))
+    result = (set(past.here), set(past.there))
+    for intents, target in ((journal.pushed, 1), (journal.pulled, 0)):
+        for name, intent in intents.items():
+            found, wished = read(now[target].get(name)), read(intent.new)
+            if wished is None:
+                if found is not None:
+                    continue
+                new: tuple[bytes | None, bytes | None] = (None, None)
+            elif found is not None and entry.alike(wished, found):
+                pair = [intent.new, intent.new]
+                pair[target] = now[target][name]
+                new = (pair[0], pair[1])
+            else:
+                continue
+            for side in (0, 1):
+                old, record = was[side].get(name), new[side]
+                if old is not None:
+                    result[side].discard(old)
+                if record is not None:
+                    result[side].add(record)
+    sides = [list(side) for side in result]
+    return Manifest(sides[0], sides[1], past.time, past.done)
+
+
+def _tidy_there(
+    remote: Remote, journal: Journal, there: set[bytes], beside: place.Beside, tell: Tell
+) -> None:
+    """Bring back what the sync moved aside there without having seen it."""
+    back = {}
+    for record in remote.aside(journal.sync):
+        path, what = entry.read(record)
+        kind, _, name = path.partition(b"/")
+        if what.kind in "dx" or not name:
+            continue
+        known = journal.pushed.get(name, Intent(None, None)).old
+        expected = read(known)
+        if expected is not None and place.is_version(expected, what):
+            continue
+        back[path] = name if kind == b"d" and name not in there else beside(name)
+        tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(back[path])}")
+    if back:
+        aside.bring_back(remote, journal.sync, back)
+
+
+def _tidy_here(root: bytes, journal: Journal | None, beside: place.Beside, tell: Tell) -> None:
+    """Bring back what the sync moved aside here without having seen it, and drop the rest."""
+    if not os.path.lexists(root + b"/" + OWN):
+        return
+    if journal is None:
+        # Only where the journal is lost: nobody can say what these are
+        name = beside(b"shellenv-sync-left")
+        os.rename(root + b"/" + OWN, root + b"/" + name)
+        tell(f"shellenv: {os.fsdecode(name)} holds what an unknown sync has left here")
+        return
+    with closing(place.Yard(root, beside)) as yard:
+        for name in list(yard.left(place.IN)):
+            intent = journal.pulled.get(name)
+            found = yard.entry(place.IN + b"/" + name)
+            if intent is None or found is None:
+                continue  # one of rsync's unfinished files
+            new, old = read(intent.new), read(intent.old)
+            if (new and entry.alike(new, found)) or (old and place.is_version(old, found)):
+                continue
+            copy = yard.keep(place.IN + b"/" + name, name)
+            tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
+        for name in list(yard.left(place.GONE)):
+            intent = journal.pulled.get(name)
+            old = read(intent.old) if intent else None
+            found = yard.entry(place.GONE + b"/" + name)
+            if old is not None and place.is_version(old, found):
+                continue
+            copy = yard.restore(place.GONE + b"/" + name, name)
+            tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
+        yard.clear()

@@ -1,0 +1,312 @@
+"""The far end of a sync: one shell at the dock that runs our small scripts, one after the other.
+
+It needs what every Linux dock has: sh, GNU find and coreutils, gzip, flock (util-linux) and rsync.
+The shell holds a lock as long as it lives, and it ends when the connection does: its stdin is over.
+Each answer is one gzip member, whose content ends with two NULs and the script's status.
+
+Beside a project's directory, `<remote_root>/<user>/<name>`, there is `.shellenv/<name>` with
+
+    owner          whose it is (`Owner`)
+    lock, moving   locks: of this shell; of the rsync that writes there
+    tmp            rsync's unfinished files
+    was/<sync>     what a sync replaced or deleted, until it is verified
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from shellenv.errors import ShellenvError
+from shellenv.sync import entry
+
+if TYPE_CHECKING:
+    from shellenv.sync.bracket import Wish
+
+OLD = "/data/workspaces/{user}/code/{name}"
+"""Where dockerutils 2.0.7 kept a project's files."""
+
+_BOOT = """\
+set -f; umask 022; LC_ALL=C; export LC_ALL
+answer() { { (eval "$1"); printf '\\0\\0%s' "$?"; } | gzip -1; }
+stale() {
+  [ "$(head -n 2 "$own/owner")" = @OWNER@ ] && read -r old <"$own/holder" &&
+    grep -q "head -c" "/proc/$old/cmdline" && kill "$old"
+} 2>/dev/null
+user=$(id -un); remote=@ROOT@ name=@NAME@ state=
+case $remote in "~") remote=$HOME ;; "~/"*) remote=$HOME/${remote#"~/"} ;; esac
+top=$remote/$user; root=$top/$name; own=$top/.shellenv/$name
+if [ @DRY@ = 0 ] || [ -d "$own" ]; then
+  said=$(mkdir -p "$own/tmp" "$own/was" 2>&1) || state="cannot $said"
+  if [ -z "$state" ] && command -v flock >/dev/null; then
+    exec 9>>"$own/lock"
+    flock -n 9 || { stale && flock -w 10 9; } || state=busy
+    [ -n "$state" ] || echo "$$" >"$own/holder"
+    exec 8>>"$own/moving"; flock -w 60 8 || state=moving; exec 8>&-
+  else
+    state=${state:-"cannot lock: flock is not installed"}
+  fi
+fi
+command -v rsync >/dev/null || state="no rsync"
+answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
+  cat "$own/owner" 2>/dev/null; printf "\\0"
+  [ -d "$root" ] && { cd "$root" && ls -A | grep -qa . && echo full || echo empty; }
+  printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"; ls -1 "$own/was" 2>/dev/null'
+while IFS= read -r n; do answer "$(head -c "$n")"; done
+"""
+
+
+class Owner(NamedTuple):
+    """Whose a remote directory is: a random id, the machine, and the directory there."""
+
+    id: str
+    machine: str
+    root: str
+
+    def text(self) -> str:
+        return "\n".join((self.id, self.machine, self.root)) + "\n"
+
+    @classmethod
+    def of(cls, text: str) -> Owner | None:
+        lines = text.split("\n", 2)
+        return cls(lines[0], lines[1], lines[2].removesuffix("\n")) if len(lines) == 3 else None
+
+
+class Place(NamedTuple):
+    """What the far end said at the beginning. `root` is None if there is nothing yet; `old` is
+    dockerutils' directory of that name, or ""; `left` are the syncs that left something in `was`.
+    """
+
+    user: str
+    root: str
+    own: str
+    owner: Owner | None
+    exists: bool
+    empty: bool
+    old: str
+    left: tuple[str, ...]
+
+
+class LostError(ShellenvError):
+    """The connection is gone: what the other side did last is not known."""
+
+
+class Remote:
+    """The session. Use it as a context manager; leaving it ends the far shell."""
+
+    def __init__(self, wish: Wish, owner: Owner) -> None:
+        import subprocess
+        import tempfile
+
+        name = wish.name
+        self.label = wish.label or wish.ssh[-1].rpartition("@")[2]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the session)
+        old = f'/data/workspaces/"$user"/code/{shlex.quote(name)}'
+        script = _BOOT.replace("@OLD@", old).replace("@ROOT@", shlex.quote(wish.remote_root))
+        script = script.replace("@NAME@", shlex.quote(name)).replace("@DRY@", str(int(wish.dry)))
+        # Our own lock here says that no sync of ours is at work: whoever holds the lock there as
+        # us is left over from a connection that broke, and is ended
+        script = script.replace("@OWNER@", shlex.quote(f"{owner.id}\n{owner.machine}"))
+        code = os.fsencode(script)
+        # In words that every login shell reads alike
+        command = f"exec sh -c 'eval \"$(head -c {len(code)})\"'"
+        self._child = subprocess.Popen(
+            [*wish.ssh, command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+        assert self._child.stdin
+        assert self._child.stdout
+        self._in: IO[bytes] = self._child.stdin
+        self._out: IO[bytes] = self._child.stdout
+        self._send(code)
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the far shell."""
+        from contextlib import suppress
+
+        with suppress(OSError):
+            self._in.close()
+        self._out.close()
+        try:
+            self._child.wait(5)
+        except Exception:
+            self._child.kill()
+            self._child.wait()
+        self._errors.close()
+
+    def place(self) -> Place:
+        """What is there, once the lock is had. Raises ShellenvError for what makes a sync
+        impossible: no rsync, a directory that cannot be made, another sync at work."""
+        words = self._answer().split(b"\0")
+        state, user, root, own, owner, held, old, left = (os.fsdecode(word) for word in words[:8])
+        if state == "busy":
+            raise ShellenvError(
+                f"another sync with {self.label}:{root} is at work", "try again when it is done"
+            )
+        if state == "moving":
+            raise ShellenvError(
+                f"the rsync of a sync that was interrupted still runs at {self.label}",
+                "try again in a minute",
+            )
+        if state == "no rsync":
+            raise ShellenvError(
+                f"there is no rsync at {self.label}", "install it there: apt-get install rsync"
+            )
+        if state != "ok":
+            why = state.splitlines()[-1].removeprefix("cannot ")
+            raise ShellenvError(
+                f"cannot use {self.label}:{os.path.dirname(root)}: {why}",
+                f"make a directory for {user} there, or set [shellenv.sync] remote_root",
+            )
+        return Place(
+            user,
+            root,
+            own,
+            Owner.of(owner),
+            held != "",
+            held.strip() != "full",
+            old,
+            tuple(left.split()),
+        )
+
+    def run(self, script: str) -> bytes:
+        """Run a script there, with `$root` and `$own`; returns what it printed.
+
+        Raises LostError if the connection ends, ShellenvError if the script's status is not 0.
+        """
+        code = os.fsencode(script)
+        self._send(b"%d\n" % len(code) + code)
+        return self._answer()
+
+    def listing(self, names: Sequence[str]) -> tuple[list[bytes], int]:
+        """Every record below the root, but not what is in directories of these `names`, and when
+        that was on the clock there (ns). Raises ShellenvError if not all could be seen."""
+        prune = ""
+        if names:
+            tests = " -o ".join(f"-name {shlex.quote(_literal(name))}" for name in names)
+            prune = rf"\( {tests} \) -prune -o "
+        script = (
+            'date +%s.%N; cd -P "$root" 2>/dev/null || exit 0\n'
+            f"find . -mindepth 1 {prune}{entry.FIND}"
+        )
+        for _ in range(3):  # a directory that goes while find looks into it
+            try:
+                out = self.run(script)
+                break
+            except LostError:
+                raise
+            except ShellenvError as error:
+                failed = error
+        else:
+            raise failed
+        return _records(out)
+
+    def look(self, paths: Sequence[bytes], deep: bool = False) -> tuple[list[bytes], int]:
+        """The records of these paths, as far as they are there, and when that was.
+
+        `deep`: also of all that is below them."""
+        depth = "" if deep else "-maxdepth 0 "
+        script = (
+            'date +%s.%N; cd -P "$root" || exit 0\n'
+            f'xargs -0r sh -c \'exec find "$@" {depth}'
+            + entry.FIND.replace("%P", "%p").replace("'", "'\\''")
+            + '\' sh <"$own/paths" 2>/dev/null; :'
+        )
+        self.put("paths", b"".join(b"./%b\0" % path for path in paths))
+        records, now = _records(self.run(script))
+        return [_without_dot(record) for record in records], now
+
+    def aside(self, sync: str) -> list[bytes]:
+        """The records of what a sync has set aside."""
+        script = f'date +%s.%N; cd -P "$own/was/{sync}" 2>/dev/null || exit 0\n'
+        return _records(self.run(f"{script}find . -mindepth 1 {entry.FIND}"))[0]
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a small file of ours there."""
+        if len(content) > 1 << 16:
+            import zlib
+
+            packed = zlib.compressobj(1, wbits=31)
+            content = packed.compress(content) + packed.flush()
+            how = "gzip -d"
+        else:
+            how = "cat"
+        code = b'head -c %d | %s >"$own/%s"' % (len(content), how.encode(), name.encode())
+        self._send(b"%d\n" % len(code) + code + content)
+        self._answer()
+
+    # --- the protocol ---------------------------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._in.write(data)
+            self._in.flush()
+        except OSError:
+            raise self._lost() from None
+
+    def _answer(self) -> bytes:
+        import zlib
+
+        inflate = zlib.decompressobj(31)
+        found = []
+        while not inflate.eof:
+            chunk = self._out.read1(1 << 18)  # type: ignore[attr-defined]
+            if not chunk:
+                raise self._lost()
+            try:
+                found.append(inflate.decompress(chunk))
+            except zlib.error:
+                raise ShellenvError(
+                    f"{self.label} says something of its own before it runs commands",
+                    "a shell's start-up files must be silent for `ssh HOST command`",
+                ) from None
+        text, _, status = b"".join(found).rpartition(b"\0\0")
+        if status != b"0":
+            said = self.errors()
+            raise ShellenvError(
+                f"{self.label}: {said or 'a command failed there'}", "what was done is kept"
+            )
+        return text
+
+    def errors(self) -> str:
+        """The last line that the far end (or ssh) has said on stderr."""
+        self._errors.seek(0)
+        lines = os.fsdecode(self._errors.read()[-4096:]).splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def _lost(self) -> LostError:
+        said = self.errors()
+        return LostError(
+            f"the connection to {self.label} is lost" + (f": {said}" if said else ""),
+            "the next sync finds out how far this one came",
+        )
+
+
+def _literal(name: str) -> str:
+    """A name as a pattern of find's that matches it alone."""
+    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in name)
+
+
+def _records(out: bytes) -> tuple[list[bytes], int]:
+    first, _, rest = out.partition(b"\n")
+    seconds, _, fraction = first.partition(b".")
+    records = rest.split(b"\0")
+    if records and not records[-1]:
+        records.pop()
+    return records, int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
+
+
+def _without_dot(record: bytes) -> bytes:
+    head, dot, path = record.partition(b" ./")
+    return head + b" " + path if dot else record

@@ -1,0 +1,113 @@
+"""What a sync did, for people and for programs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+from shellenv.sync.bracket import UP, Outcome
+
+SHOWN = 20
+"""How many paths of a kind are named; the rest is counted."""
+
+
+def lines(outcome: Outcome, label: str) -> Iterator[str]:
+    """A summary, and a line for everything that a person should know of."""
+    verb = f"sync-{outcome.direction}"
+    where = f"{label}:{outcome.there}"
+    parts = []
+    for paths, what in (
+        (outcome.sent, "sent"),
+        (outcome.received, "received"),
+        (outcome.deleted_there, f"deleted at {label}"),
+        (outcome.deleted_here, "deleted here"),
+    ):
+        if paths:
+            parts.append(f"{len(paths)} {what}")
+    if outcome.sent or outcome.received:
+        parts.append(size(outcome.size))
+    if outcome.conflicts:
+        parts.append(_count(len(outcome.conflicts), "conflict"))
+    if outcome.failed:
+        parts.append(f"{len(outcome.failed)} not brought over")
+    way = "to" if outcome.direction == UP else "from"
+    yield (
+        f"shellenv: {verb} {way} {where}: {', '.join(parts) or 'nothing to do'} "
+        f"({outcome.seconds:.1f} s)"
+    )
+    for path, copy in outcome.conflicts[:SHOWN]:
+        yield (
+            f"shellenv: conflict: {os.fsdecode(path)} was changed on both sides; "
+            f"theirs is {os.fsdecode(copy)}"
+        )
+    yield from _listed(outcome.failed, "not brought over")
+    yield from _listed(outcome.left_alone, "left alone, on both sides (no file, or unreadable)")
+    if outcome.left_out:
+        yield f"shellenv: left out: {_left_out(outcome)}"
+
+
+def _listed(paths: tuple[bytes, ...], what: str) -> Iterator[str]:
+    for path in paths[:SHOWN]:
+        yield f"shellenv: {what}: {os.fsdecode(path)}"
+    if len(paths) > SHOWN:
+        yield f"shellenv: {what}: {len(paths) - SHOWN} more"
+
+
+def _left_out(outcome: Outcome) -> str:
+    files: Counter[str] = Counter()
+    for rule, count in outcome.left_out.items():
+        files[rule.origin.file] += count
+    return ", ".join(f"{count} by {file}" for file, count in sorted(files.items()))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def size(count: float) -> str:
+    """Bytes as people write them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def as_json(outcome: Outcome, label: str) -> str:
+    """The outcome as JSON; bytes that are not UTF-8 are surrogates, as Python's `os` has them."""
+    import json
+
+    answer = {
+        "direction": outcome.direction,
+        "dock": label,
+        "directory": outcome.there,
+        "sent": _texts(outcome.sent),
+        "received": _texts(outcome.received),
+        "deleted_here": _texts(outcome.deleted_here),
+        "deleted_there": _texts(outcome.deleted_there),
+        "conflicts": [
+            {"path": os.fsdecode(path), "theirs": os.fsdecode(copy)}
+            for path, copy in outcome.conflicts
+        ],
+        "failed": _texts(outcome.failed),
+        "left_alone": _texts(outcome.left_alone),
+        "left_out": [
+            {
+                "rule": str(rule),
+                "file": rule.origin.file,
+                "line": rule.origin.line,
+                "count": count,
+            }
+            for rule, count in outcome.left_out.items()
+        ],
+        "planned": [{"path": os.fsdecode(path), "action": what} for path, what in outcome.planned],
+        "bytes": outcome.size,
+        "seconds": round(outcome.seconds, 3),
+        "problem": outcome.problem.message if outcome.problem else None,
+    }
+    return json.dumps(answer, indent=2) + "\n"
+
+
+def _texts(paths: tuple[bytes, ...]) -> list[str]:
+    return [os.fsdecode(path) for path in paths]

@@ -1,0 +1,152 @@
+"""Changing the far side: what is in the way moves aside, rsync brings ours, and all is looked at
+again afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from shellenv.sync import aside, compare, entry, place, tree
+from shellenv.sync.ledger import Ledger, read, settled
+from shellenv.sync.remote import Remote
+
+Move = Callable[[list[bytes], bool], None]
+"""Brings the paths up; the flag says: also what looks the same."""
+
+
+class Sent:
+    """What has become of it: `done` is there as it is here, `deleted` is gone there, `failed` is
+    neither, `rescued` names the copies of versions that nobody had seen."""
+
+    def __init__(self) -> None:
+        self.done: list[bytes] = []
+        self.deleted: list[bytes] = []
+        self.failed: list[bytes] = []
+        self.rescued: dict[bytes, bytes] = {}
+
+
+def make_room(
+    remote: Remote,
+    sync: str,
+    ledger: Ledger,
+    pushed: list[bytes],
+    deletions: list[bytes],
+    copies: Mapping[bytes, bytes],
+) -> None:
+    """Move aside what is to go and what is in the way of `pushed`; give conflicts their names."""
+    aside.rename(remote, sync, copies)
+    files, directories = [], []
+    for name in [*deletions, *(name for name in pushed if name not in copies)]:
+        there, here = ledger.there.get(name, b" ")[:1], ledger.here.get(name, b" ")[:1]
+        if there == b"d" and here != b"d":
+            directories.append(name)
+        elif there in b"fl" and here in b" d":
+            files.append(name)
+    aside.set_aside(remote, sync, files)
+    aside.remove_directories(remote, sync, directories)
+
+
+def send(ledger: Ledger, actions: Mapping[bytes, str], pushed: list[bytes], move: Move) -> None:
+    """Bring up what has changed, then the permissions of what has changed only these."""
+    modes = [name for name in pushed if actions[name] == compare.PUSH_MODE]
+    contents = [name for name in pushed if actions[name] != compare.PUSH_MODE]
+    if contents:
+        move(contents, True)
+    if modes:
+        move(modes, False)
+    del ledger
+
+
+def keep_modes(
+    remote: Remote, sync: str, ledger: Ledger, actions: Mapping[bytes, str], pushed: list[bytes]
+) -> None:
+    """rsync gives the directories above what it brings our permissions: put theirs back where it
+    was they who changed them."""
+    modes = {}
+    for above in {above for name in pushed for above in compare.parents(name)}:
+        path = ledger.paths.get(above)
+        if path is None or actions.get(above) in _OURS:
+            continue
+        if path.here and path.there and path.here.kind == path.there.kind == "d":
+            modes[above] = path.there.mode
+    aside.chmod(remote, sync, modes)
+
+
+_OURS = (compare.PUSH, compare.PUSH_MODE, compare.CONFLICT)
+
+
+def verify(
+    remote: Remote,
+    sync: str,
+    root: bytes,
+    ledger: Ledger,
+    pushed: list[bytes],
+    deletions: list[bytes],
+    copies: Mapping[bytes, bytes],
+    beside: place.Beside,
+) -> Sent:
+    """See what there is now, write it down, and bring back versions that nobody had seen."""
+    import time
+
+    sent = Sent()
+    if not pushed and not deletions:
+        return sent
+    time.sleep(entry.TICK / 1e9)  # so that no later change can have these times
+    records, now = remote.look([*pushed, *deletions])
+    found = {entry.path_of(record): record for record in records}
+    for name in pushed:
+        record = found.get(name)
+        if record is not None and _arrived(root, ledger, name, record):
+            sent.done.append(name)
+            ledger.settle(name, ledger.scanned_here(name), settled(record, now))
+        else:
+            sent.failed.append(name)
+    for name in deletions:
+        record, old = found.get(name), ledger.paths[name].there
+        if record is not None and record[:1] == b"d":
+            ledger.settle(name, None, record)  # something that is not synced is in it
+        elif record is not None and old and place.is_version(old, entry.read(record)[1]):
+            sent.failed.append(name)
+        else:
+            sent.deleted.append(name)
+            ledger.settle(name, None, None)
+    _rescue(remote, sync, ledger, deletions, copies, beside, sent)
+    return sent
+
+
+def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
+    """Is what is there now what was here, at the scan or by now?"""
+    what = entry.read(record)[1]
+    here = ledger.paths[name].here
+    if here is not None and entry.alike(here, what):
+        return True
+    after = read(tree.look(root, name))
+    return after is not None and entry.alike(after, what)
+
+
+def _rescue(
+    remote: Remote,
+    sync: str,
+    ledger: Ledger,
+    deletions: list[bytes],
+    copies: Mapping[bytes, bytes],
+    beside: place.Beside,
+    sent: Sent,
+) -> None:
+    back = {}
+    gone = set(deletions)
+    for record in remote.aside(sync):
+        path, what = entry.read(record)
+        kind, _, name = path.partition(b"/")
+        if what.kind in "dx" or not name:
+            continue
+        known = ledger.paths.get(name)
+        expected = known.there if known and name not in copies else None
+        if expected is not None and place.is_version(expected, what):
+            continue
+        if kind == b"d" and name in gone:
+            back[path] = name  # deleted here, changed there: the change wins
+            sent.deleted.remove(name)
+        else:
+            back[path] = sent.rescued[name] = beside(name)
+    if back:
+        aside.bring_back(remote, sync, back)

@@ -1,0 +1,77 @@
+"""Renaming without overwriting: two names exchanged, or a name that must not exist yet.
+
+renameat2(2) of Linux and renameatx_np(2) of macOS do it in one step, so that nobody sees a moment
+without the file, and nothing that appeared meanwhile is lost. Where the file system cannot, links
+and plain renames come as near as possible: still nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable
+
+Call = Callable[[int, bytes, int, bytes, int], int]
+
+_UNABLE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+@functools.cache
+def _rename() -> tuple[Call, int, int] | None:
+    """The system's function, and its flags for `no replace` and `exchange`."""
+    import ctypes
+
+    name, flags = ("renameatx_np", (4, 2)) if sys.platform == "darwin" else ("renameat2", (1, 2))
+    function = getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    if function is None:
+        return None
+    function.argtypes = (
+        *(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint),
+    )
+
+    def call(source: int, old: bytes, target: int, new: bytes, flag: int) -> int:
+        return 0 if function(source, old, target, new, flag) == 0 else ctypes.get_errno()
+
+    return call, *flags
+
+
+def place(source: int, old: bytes, target: int, new: bytes) -> None:
+    """Rename `old` in the directory `source` to `new` in `target`.
+
+    Raises FileExistsError if there is something, OSError as rename(2).
+    """
+    found = _rename()
+    if found is not None:
+        call, exclusive, _ = found
+        failed = call(source, old, target, new, exclusive)
+        if not failed:
+            return
+        if failed not in _UNABLE:
+            raise OSError(failed, os.strerror(failed), os.fsdecode(new))
+    os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    os.unlink(old, dir_fd=source)
+
+
+def exchange(source: int, old: bytes, target: int, new: bytes) -> None:
+    """Exchange `old` in the directory `source` and `new` in `target`, which both exist.
+
+    Raises OSError as rename(2). What was at `new` is at `old` afterwards, whatever it was.
+    """
+    found = _rename()
+    if found is not None:
+        call, _, swap = found
+        failed = call(source, old, target, new, swap)
+        if not failed:
+            return
+        if failed not in _UNABLE:
+            raise OSError(failed, os.strerror(failed), os.fsdecode(new))
+    aside = old + b".aside"
+    os.rename(new, aside, src_dir_fd=target, dst_dir_fd=source)
+    try:
+        os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    except OSError:
+        os.rename(aside, new, src_dir_fd=source, dst_dir_fd=target)
+        raise
+    os.rename(aside, old, src_dir_fd=source, dst_dir_fd=target)

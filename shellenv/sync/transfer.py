@@ -1,0 +1,133 @@
+"""rsync's part: moving the bytes of listed paths, one way, over the connection that is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from shellenv.errors import ShellenvError
+
+COMMON = (
+    *("--links", "--perms", "--times", "--dirs", "--omit-dir-times"),
+    # set-uid and its like do not travel; all else of the mode does
+    *("--chmod=u-s,g-s,o-t", "--protect-args", "--from0", "--files-from=-"),
+    # ends what waits for a connection that is gone
+    "--timeout=60",
+)
+
+Progress = Callable[[int, float], None]
+"""Is told bytes and seconds now and then."""
+
+
+class Moved(NamedTuple):
+    """What came of an rsync: its status and last words; 0 if all went well."""
+
+    status: int
+    said: str
+
+
+def push(
+    ssh: Sequence[str], root: str, target: str, own: str, sync: str, again: bool, sparse: bool
+) -> list[str]:
+    """The command line that brings listed paths from `root` to the directory `target` there.
+
+    What it replaces is in `own`/was/`sync` afterwards. `again`: transfer also what looks the same.
+    """
+    options = [
+        *COMMON,
+        *(["--ignore-times"] if again else []),
+        *(["--sparse"] if sparse else []),
+        *("--backup", f"--backup-dir={own}/was/{sync}/r", f"--temp-dir={own}/tmp"),
+        f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
+    ]
+    return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{target}/"]
+
+
+def pull(ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool) -> list[str]:
+    """The command line that brings listed paths from `source` there to `staging` here.
+
+    Files of `root` that changed only in part are completed from what is there.
+    """
+    options = [*COMMON, "--ignore-times", f"--copy-dest={root}", *(["--sparse"] if sparse else [])]
+    return ["rsync", *options, *_way(ssh), f"{_host(ssh)}:{source}/", f"{staging}/"]
+
+
+def run(
+    command: Sequence[str],
+    listing: str,
+    paths: Iterable[bytes],
+    env: dict[str, str],
+    keep: Sequence[int],
+    progress: Progress | None = None,
+) -> Moved:
+    """Run an rsync for these paths, which the file `listing` will list.
+
+    `keep` are descriptors that it shall have: locks that are held as long as it runs. Raises
+    ShellenvError if there is no usable rsync here.
+    """
+    import subprocess
+    import tempfile
+
+    del progress
+    with open(listing, "wb") as names:
+        names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
+    with tempfile.TemporaryFile() as errors:
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**env, "LC_ALL": "C"},
+                pass_fds=keep,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise ShellenvError("rsync is not in PATH", "install rsync 3.1 or newer") from None
+        try:
+            status = child.wait()
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
+        errors.seek(0)
+        return Moved(status, _meaning(os.fsdecode(errors.read()[-65536:])))
+
+
+def _listed(path: bytes) -> bytes:
+    """A path as a line of `--files-from`, where a line with # or ; in front is a comment."""
+    return b"./" + path if path.startswith((b"#", b";")) else path
+
+
+def _meaning(said: str) -> str:
+    """The line of rsync's that says what was wrong, not the one that says that something was."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r": .*\(\d+\)$", line) and "(code" not in line]
+    return (telling or lines or [""])[0]
+
+
+def _way(ssh: Sequence[str]) -> list[str]:
+    words = list(ssh[:-1])
+    if words and words[-1] == "--":  # rsync puts `-l USER` behind the words
+        words.pop()
+    return ["-e", " ".join(map(_word, words))]
+
+
+def _host(ssh: Sequence[str]) -> str:
+    user, at, host = ssh[-1].rpartition("@")
+    return f"{user}{at}[{host}]" if ":" in host else ssh[-1]
+
+
+def _word(word: str) -> str:
+    """A word for rsync's `-e`: quotes, no backslashes, a quote in quotes is written twice."""
+    if re.fullmatch(r"[\w@%+=:,./-]+", word, re.ASCII):
+        return word
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _quoted(path: str) -> str:
+    import shlex
+
+    return shlex.quote(path)

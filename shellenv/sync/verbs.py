@@ -1,0 +1,93 @@
+"""`sync-up` and `sync-down`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from shellenv.cli import parser, say, write
+from shellenv.context import Context
+from shellenv.errors import ShellenvError
+from shellenv.survey import survey
+from shellenv.sync import bracket, report
+from shellenv.sync.settings import Settings, settings
+
+
+def up(ctx: Context, args: Sequence[str]) -> int:
+    """`shellenv sync-up [DOCK]`: bring what changed here to the dock."""
+    return _main(ctx, args, bracket.UP)
+
+
+def down(ctx: Context, args: Sequence[str]) -> int:
+    """`shellenv sync-down [DOCK]`: bring what changed at the dock here."""
+    return _main(ctx, args, bracket.DOWN)
+
+
+def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
+    """Status 0 if all was brought over, also with conflicts. Raises ShellenvError otherwise."""
+    options = parser(f"sync-{direction}")
+    options.add_argument("dock", metavar="DOCK", nargs="?", help="default: this shell's")
+    options.add_argument("--dry-run", action="store_true", help="list what would be done")
+    options.add_argument("--explain", metavar="PATH", help="is it left out, and by which rule?")
+    options.add_argument("--json", action="store_true", help="print JSON")
+    options.add_argument(
+        "--adopt", action="store_true", help="take the directory at the dock as this project's"
+    )
+    options.add_argument(
+        "--restore", action="store_true", help="one side is empty now: fill it from the other"
+    )
+    options.add_argument(
+        "--accept-empty", action="store_true", help="one side is empty now: empty the other"
+    )
+    chosen = options.parse_args(args)
+    found = settings_of(ctx)
+    if chosen.explain is not None:
+        write(explain(ctx, found, chosen.explain))
+        return 0
+    from shellenv.connect import connected
+
+    with connected(ctx, chosen.dock) as (place, facts):
+        label = facts.moniker
+        wish = bracket.wish(found, place, label)._replace(
+            dry=chosen.dry_run,
+            adopt=chosen.adopt,
+            restore=chosen.restore,
+            accept_empty=chosen.accept_empty,
+        )
+        outcome = bracket.sync(ctx, wish, direction)
+    if chosen.json:
+        write(report.as_json(outcome, label))
+    elif chosen.dry_run:
+        write("".join(f"{what:12} {os.fsdecode(path)}\n" for path, what in outcome.planned))
+    if not chosen.dry_run:
+        say(*report.lines(outcome, label))
+    if outcome.problem is not None:
+        raise outcome.problem
+    return 0
+
+
+def settings_of(ctx: Context) -> Settings:
+    """The settings of the project that `ctx.cwd` is in. Raises ShellenvError."""
+    found = survey(ctx, for_run=True)
+    for error in found.errors:
+        raise error
+    for blocked in found.blocked:
+        if blocked.kind == "settings" and blocked.verdict != "denied":
+            say(f"shellenv: not counted: {blocked.path} is {blocked.verdict}")
+    project = found.detection.project
+    if project is None:
+        raise ShellenvError("there is no project here", "cd into one")
+    return settings(ctx, found.config, project)
+
+
+def explain(ctx: Context, found: Settings, path: str) -> str:
+    """Whether a path is synced, and by which rule it is not: one line."""
+    full = os.path.join(os.path.realpath(ctx.cwd), path)
+    full = os.path.normpath(full)
+    if not f"{full}/".startswith(f"{found.root}/"):
+        raise ShellenvError(f"{path} is not in {found.root}", "name a path of the project")
+    relative = os.fsencode(os.path.relpath(full, found.root))
+    rule = found.rules.rule(relative, os.path.isdir(full) and not os.path.islink(full))
+    if rule is None:
+        return f"{path}: synced\n"
+    return f"{path}: left out by {rule} ({rule.origin})\n"

@@ -1,0 +1,540 @@
+"""The sync between two real trees, by a real sshd and rsync: what comes of every kind of change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from docksync import Far, Pair, contents, tree, write
+
+from shellenv.errors import ShellenvError
+
+
+def same(pair: Pair) -> dict[str, object]:
+    """What both sides have, which must be the same."""
+    assert tree(pair.here) == tree(pair.there)
+    return tree(pair.here)
+
+
+# --- one side -------------------------------------------------------------------------------------
+
+NAMES = [
+    b"plain",
+    b"with space",
+    b" ",
+    b"-rf",
+    b"--delete",
+    b"new\nline",
+    b"new\n..line",
+    b"quote'\"$(x)`x`\\",
+    b"*?[a]",
+    b"tab\t\x01\x7f",
+    "é日本".encode(),
+    b"latin\xe9\xff\x81\x88",
+    b"README",
+    b"readme",
+    b"a:b",
+    b"#x",
+    b";x",
+    b"~",
+    b"x" * 255,
+]
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_every_name_that_a_file_can_have_travels(pair: Pair, direction: str) -> None:
+    pair.started(first="1")
+    source, other = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    for name in NAMES:
+        for parent in (os.fsencode(source), os.fsencode(source / "dir")):
+            os.makedirs(parent, exist_ok=True)
+            with open(parent + b"/" + name, "wb") as stream:
+                stream.write(name)
+    getattr(pair, direction)()
+    found = same(pair)
+    assert len(found) == 2 * len(NAMES) + 2
+    for name in NAMES:  # and is changed, and goes again
+        with open(os.fsencode(source) + b"/" + name, "wb") as stream:
+            stream.write(b"again " + name)
+        os.unlink(os.fsencode(source) + b"/dir/" + name)
+    getattr(pair, direction)()
+    assert len(same(pair)) == len(NAMES) + 2
+    assert b"again -rf" in contents(other)
+    assert not pair.up().did_anything
+    assert not pair.down().did_anything
+
+
+def test_what_is_not_changed_is_not_touched(pair: Pair) -> None:
+    pair.started(a="1", b="2")
+    before = [(path.stat().st_ino, path.stat().st_ctime_ns) for path in pair.there.iterdir()]
+    assert not pair.up().did_anything
+    assert not pair.down().did_anything
+    after = [(path.stat().st_ino, path.stat().st_ctime_ns) for path in pair.there.iterdir()]
+    assert before == after
+
+
+def test_changes_of_every_kind_go_up(pair: Pair) -> None:
+    for name in ("changed", "deleted", "moved", "made executable", "file to directory", "kept"):
+        write(pair.here / name, name)
+    write(pair.here / "directory to file" / "inside" / "deep", "x")
+    write(pair.here / "gone" / "with" / "all", "x")
+    (pair.here / "link").symlink_to("kept")
+    (pair.here / "link to file").symlink_to("kept")
+    pair.up()
+    same(pair)
+    write(pair.here / "changed", "CHANGED")
+    (pair.here / "deleted").unlink()
+    write(pair.here / "created" / "deep" / "down", "new")
+    (pair.here / "moved").rename(pair.here / "moved away")
+    (pair.here / "made executable").chmod(0o755)
+    (pair.here / "file to directory").unlink()
+    write(pair.here / "file to directory" / "inside", "x")
+    shutil.rmtree(pair.here / "directory to file")
+    write(pair.here / "directory to file", "x")
+    shutil.rmtree(pair.here / "gone")
+    (pair.here / "empty" / "too").mkdir(parents=True)
+    (pair.here / "link").unlink()
+    (pair.here / "link").symlink_to("changed")
+    (pair.here / "link to file").unlink()
+    write(pair.here / "link to file", "now one")
+    (pair.here / "kept").chmod(0o400)
+    outcome = pair.up()
+    same(pair)
+    assert not outcome.conflicts
+    assert not pair.down().did_anything
+
+
+def test_changes_of_every_kind_come_down(pair: Pair) -> None:
+    for name in ("changed", "deleted", "moved", "made executable", "file to directory", "kept"):
+        write(pair.here / name, name)
+    write(pair.here / "directory to file" / "inside" / "deep", "x")
+    write(pair.here / "gone" / "with" / "all", "x")
+    (pair.here / "link").symlink_to("kept")
+    (pair.here / "link to file").symlink_to("kept")
+    pair.up()
+    write(pair.there / "changed", "CHANGED")
+    (pair.there / "deleted").unlink()
+    write(pair.there / "created" / "deep" / "down", "new")
+    (pair.there / "moved").rename(pair.there / "moved away")
+    (pair.there / "made executable").chmod(0o755)
+    (pair.there / "file to directory").unlink()
+    write(pair.there / "file to directory" / "inside", "x")
+    shutil.rmtree(pair.there / "directory to file")
+    write(pair.there / "directory to file", "x")
+    shutil.rmtree(pair.there / "gone")
+    (pair.there / "empty" / "too").mkdir(parents=True)
+    (pair.there / "link").unlink()
+    (pair.there / "link").symlink_to("changed")
+    (pair.there / "link to file").unlink()
+    write(pair.there / "link to file", "now one")
+    (pair.there / "kept").chmod(0o400)
+    outcome = pair.down()
+    same(pair)
+    assert not outcome.conflicts
+    assert not pair.up().did_anything
+
+
+def test_a_directory_without_write_permission_is_still_synced(pair: Pair) -> None:
+    write(pair.here / "shut" / "a", "1")
+    (pair.here / "shut").chmod(0o555)
+    pair.up()
+    write(pair.here / "shut" / "a", "22")
+    write(pair.here / "shut" / "b", "new")
+    pair.up()
+    assert same(pair)["shut"] == ("directory", 0o555)
+    write(pair.here / "shut" / "c", "new")
+    (pair.here / "shut" / "a").unlink()
+    pair.up()
+    assert same(pair)["shut"] == ("directory", 0o555)
+
+
+def test_a_sparse_file_stays_sparse(pair: Pair) -> None:
+    with open(pair.here / "sparse", "wb") as stream:
+        stream.truncate(300 << 20)
+        stream.seek(100 << 20)
+        stream.write(b"in the middle")
+    pair.up()
+    assert (pair.there / "sparse").stat().st_size == 300 << 20
+    assert (pair.there / "sparse").stat().st_blocks * 512 < 10 << 20
+    with open(pair.there / "sparse", "r+b") as stream:
+        stream.seek(200 << 20)
+        stream.write(b"there")
+    pair.down()
+    assert (pair.here / "sparse").stat().st_blocks * 512 < 10 << 20
+    subprocess.run(["cmp", pair.here / "sparse", pair.there / "sparse"], check=True)
+
+
+def test_a_file_of_the_same_size_and_time_is_seen_to_be_another(pair: Pair) -> None:
+    pair.started(a="one", b="one")
+    for side in (pair.here / "a", pair.there / "b"):
+        times = side.stat()
+        side.write_text("two")
+        os.utime(side, ns=(times.st_atime_ns, times.st_mtime_ns))
+    pair.up()
+    pair.down()
+    assert same(pair) == {"a": (0o644, b"two"), "b": (0o644, b"two")}
+
+
+def test_a_change_right_after_a_sync_is_seen(pair: Pair) -> None:
+    """Also in the tick of the file system's clock in which the scan was."""
+    (pair.here / "a").write_text("0")
+    for number in range(1, 10):
+        pair.up()
+        (pair.here / "a").write_text(str(number))
+    pair.up()
+    assert (pair.there / "a").read_text() == "9"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clocks_that_differ_change_nothing(pair: Pair, hours: int) -> None:
+    pair.started(a="1", b="2")
+    later = time.time() + hours * 3600
+    write(pair.there / "a", "there")
+    os.utime(pair.there / "a", (later, later))
+    write(pair.here / "b", "here")
+    assert not pair.up().conflicts
+    assert not pair.down().conflicts
+    assert same(pair) == {"a": (0o644, b"there"), "b": (0o644, b"here")}
+
+
+# --- both sides -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_file_changed_on_both_sides_keeps_both_versions_on_both_sides(
+    pair: Pair, direction: str
+) -> None:
+    pair.started(a="old")
+    write(pair.here / "a", "ours")
+    write(pair.there / "a", "theirs")
+    outcome = getattr(pair, direction)()
+    ((path, copy),) = outcome.conflicts
+    assert path == b"a"
+    assert copy.startswith(b"a.from-dock-2")
+    assert same(pair) == {
+        "a": (0o644, b"ours"),
+        os.fsdecode(copy): (0o644, b"theirs"),
+    }
+    assert not pair.up().did_anything
+    assert not pair.down().did_anything
+
+
+def test_the_same_change_on_both_sides_is_no_conflict(pair: Pair) -> None:
+    pair.started(a="old")
+    for side in (pair.here, pair.there):
+        write(side / "a", "new")
+        write(side / "b", "created")
+    assert not pair.up().conflicts
+    assert same(pair) == {"a": (0o644, b"new"), "b": (0o644, b"created")}
+    assert not pair.down().did_anything
+
+
+@pytest.mark.parametrize("deleted", ["here", "there"])
+def test_a_change_wins_over_a_deletion(pair: Pair, deleted: str) -> None:
+    pair.started(a="old", b="b")
+    gone, changed = (pair.here, pair.there) if deleted == "here" else (pair.there, pair.here)
+    (gone / "a").unlink()
+    write(changed / "a", "changed")
+    pair.up()
+    pair.down()
+    assert same(pair)["a"] == (0o644, b"changed")
+
+
+def test_deleted_on_both_sides_is_forgotten(pair: Pair) -> None:
+    pair.started(a="old", b="b")
+    (pair.here / "a").unlink()
+    (pair.there / "a").unlink()
+    assert not pair.up().did_anything
+    write(pair.there / "a", "made anew")
+    pair.down()
+    assert same(pair)["a"] == (0o644, b"made anew")
+
+
+def test_a_directory_deleted_here_lives_on_for_what_was_made_in_it_there(pair: Pair) -> None:
+    write(pair.here / "d" / "old", "1")
+    write(pair.here / "x", "1")
+    pair.up()
+    shutil.rmtree(pair.here / "d")
+    write(pair.there / "d" / "new", "2")
+    pair.both()
+    assert set(same(pair)) == {"x", "d", "d/new"}
+
+
+def test_a_file_in_the_place_of_a_directory_that_changed_there_keeps_both(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    write(pair.here / "d" / "b", "1")
+    pair.up()
+    shutil.rmtree(pair.here / "d")
+    write(pair.here / "d", "a file")
+    write(pair.there / "d" / "a", "changed there")
+    outcome = pair.up()
+    assert [path for path, _ in outcome.conflicts] == [b"d"]
+    pair.both()
+    assert {b"a file", b"changed there"} <= contents(pair.here)
+    assert (pair.here / "d").read_text() == "a file"
+
+
+def test_a_directory_in_the_place_of_a_file_that_changed_there_keeps_both(pair: Pair) -> None:
+    pair.started(d="1")
+    (pair.here / "d").unlink()
+    write(pair.here / "d" / "a", "inside")
+    write(pair.there / "d", "changed there")
+    pair.down()
+    pair.both()
+    assert {b"inside", b"changed there"} <= contents(pair.here)
+    assert (pair.here / "d" / "a").read_text() == "inside"
+
+
+def test_a_change_below_a_directory_that_became_a_file_there_keeps_both(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    write(pair.here / "d" / "b", "unchanged")
+    pair.up()
+    write(pair.here / "d" / "a", "changed here")
+    shutil.rmtree(pair.there / "d")
+    write(pair.there / "d", "a file there")
+    pair.down()
+    pair.both()
+    assert {b"changed here", b"a file there", b"unchanged"} <= contents(pair.here)
+
+
+def test_permissions_that_they_gave_a_directory_survive_our_files(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    pair.up()
+    (pair.there / "d").chmod(0o700)
+    write(pair.here / "d" / "b", "2")
+    pair.up()
+    assert (pair.there / "d").stat().st_mode & 0o777 == 0o700
+    pair.down()
+    assert same(pair)["d"] == ("directory", 0o700)
+
+
+def test_two_files_that_differ_in_case_only_are_two_files(pair: Pair) -> None:
+    pair.started(README="1")
+    write(pair.there / "readme", "2")
+    pair.down()
+    assert same(pair) == {"README": (0o644, b"1"), "readme": (0o644, b"2")}
+
+
+# --- nothing outside ------------------------------------------------------------------------------
+
+
+def test_links_are_kept_and_never_followed(pair: Pair, tmp_path: Path) -> None:
+    outside = write(tmp_path / "outside" / "secret", "untouched").parent
+    outside.chmod(0o777)
+    pair.started(a="1")
+    (pair.there / "to directory").symlink_to(outside)
+    (pair.there / "to file").symlink_to(outside / "secret")
+    (pair.there / "up").symlink_to("../../../..")
+    (pair.there / "dangling").symlink_to("/nowhere/at all")
+    pair.down()
+    assert same(pair)["to directory"] == ("link", str(outside))
+    write(pair.here / "a", "changed")
+    pair.up()
+    assert tree(outside) == {"secret": (0o644, b"untouched")}
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_directory_that_became_a_link_there_is_not_written_through(
+    pair: Pair, tmp_path: Path, direction: str
+) -> None:
+    outside = write(tmp_path / "outside" / "a", "untouched").parent
+    outside.chmod(0o777)
+    write(pair.here / "d" / "a", "1")
+    write(pair.here / "d" / "deleted", "1")
+    pair.up()
+    shutil.rmtree(pair.there / "d")
+    (pair.there / "d").symlink_to(outside)
+    write(pair.here / "d" / "a", "changed here")
+    write(pair.here / "d" / "b", "made here")
+    (pair.here / "d" / "deleted").unlink()
+    getattr(pair, direction)()
+    pair.both()
+    assert tree(outside) == {"a": (0o644, b"untouched")}
+    assert b"changed here" in contents(pair.here)
+
+
+def test_a_directory_that_became_a_link_here_is_not_written_through(
+    pair: Pair, tmp_path: Path
+) -> None:
+    outside = write(tmp_path / "outside" / "a", "untouched").parent
+    write(pair.here / "d" / "a", "1")
+    pair.up()
+    shutil.rmtree(pair.here / "d")
+    (pair.here / "d").symlink_to(outside)
+    write(pair.there / "d" / "a", "changed there")
+    write(pair.there / "d" / "b", "made there")
+    pair.down()
+    pair.both()
+    assert tree(outside) == {"a": (0o644, b"untouched")}
+    assert {b"changed there", b"made there"} <= contents(pair.there)
+
+
+def test_a_hard_link_to_outside_is_broken_and_not_written_through(
+    pair: Pair, tmp_path: Path
+) -> None:
+    outside = write(tmp_path / "outside", "shared")
+    os.link(outside, pair.here / "a")
+    pair.up()
+    write(pair.there / "a", "changed")
+    pair.down()
+    assert (pair.here / "a").read_text() == "changed"
+    assert outside.read_text() == "shared"
+
+
+def test_pipes_sockets_and_devices_are_left_alone_and_named(pair: Pair) -> None:
+    pair.started(a="1", b="1", c="1")
+    os.mkfifo(pair.there / "pipe")
+    (pair.there / "a").unlink()
+    os.mkfifo(pair.there / "a")
+    with socket.socket(socket.AF_UNIX) as bound:
+        os.chdir(pair.there)
+        bound.bind("sock")
+        os.chdir("/")
+    if hasattr(os, "mknod"):
+        os.mknod(pair.there / "null", 0o20666, os.makedev(1, 3))
+    outcome = pair.down()
+    assert set(outcome.left_alone) == {b"pipe", b"sock", b"null", b"a"}
+    assert tree(pair.here) == dict.fromkeys("abc", (420, b"1"))
+    write(pair.here / "a", "2")
+    assert pair.up().left_alone
+    assert tree(pair.there)["a"] == "special"
+
+
+def test_set_uid_bits_do_not_travel(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.there / "su", "2").chmod(0o6755)
+    write(pair.here / "own", "2").chmod(0o6755)
+    pair.up()
+    pair.down()
+    assert (pair.here / "su").stat().st_mode & 0o7777 == 0o755
+    assert (pair.there / "own").stat().st_mode & 0o7777 == 0o755
+    assert not pair.up().did_anything
+
+
+def test_git_never_comes_down_and_goes_up_only_when_asked(pair: Pair) -> None:
+    write(pair.here / ".git" / "HEAD", "here")
+    write(pair.here / "sub" / ".git", "gitdir: elsewhere")
+    pair.started(a="1")
+    assert set(tree(pair.there)) == {"a", "sub"}
+    write(pair.there / "other" / ".git" / "hooks" / "post-checkout", "evil")
+    pair.down()
+    assert not (pair.here / "other" / ".git").exists()
+    pair.up(git=True)
+    assert (pair.there / ".git" / "HEAD").read_text() == "here"
+    write(pair.there / ".git" / "HEAD", "there")
+    write(pair.there / ".git" / "new", "there")
+    pair.down(git=True)
+    assert (pair.here / ".git" / "HEAD").read_text() == "here"
+    assert not (pair.here / ".git" / "new").exists()
+
+
+# --- what is left out -----------------------------------------------------------------------------
+
+
+def test_what_is_left_out_is_neither_brought_over_nor_deleted(pair: Pair) -> None:
+    for side in ("here", "there"):
+        root = getattr(pair, side)
+        write(root / "__pycache__" / side, side)
+        write(root / "data" / side, side)
+        if side == "here":
+            pair.started(a="1")
+    pair.up("data")
+    pair.down("data")
+    assert (pair.here / "data" / "here").exists()
+    assert not (pair.here / "data" / "there").exists()
+    assert (pair.there / "data" / "there").exists()
+    assert not (pair.there / "__pycache__" / "here").exists()
+
+
+def test_a_new_rule_deletes_nothing_on_either_side(pair: Pair) -> None:
+    write(pair.here / "data" / "x", "1")
+    pair.started(a="1")
+    for _ in range(2):
+        pair.up("data")
+        pair.down("data")
+    assert (pair.here / "data" / "x").exists()
+    assert (pair.there / "data" / "x").exists()
+    write(pair.there / "data" / "x", "changed")
+    pair.down()
+    assert (pair.here / "data" / "x").exists()
+    assert b"changed" in contents(pair.here)
+
+
+def test_a_deleted_directory_with_a_cache_in_it_does_not_come_back(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    pair.started(b="1")
+    write(pair.there / "d" / "__pycache__" / "x", "cache")
+    shutil.rmtree(pair.here / "d")
+    pair.up()
+    assert tree(pair.there).keys() == {"b", "d", "d/__pycache__", "d/__pycache__/x"}
+    pair.down()
+    assert set(tree(pair.here)) == {"b"}
+    assert not pair.up().did_anything
+
+
+# --- whose it is ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["here", "there"])
+@pytest.mark.parametrize("how", ["emptied", "missing"])
+def test_an_emptied_side_stops_the_sync(pair: Pair, side: str, how: str) -> None:
+    pair.started(a="1", b="2")
+    gone, kept = (pair.here, pair.there) if side == "here" else (pair.there, pair.here)
+    shutil.rmtree(gone)
+    if how == "emptied" or side == "here":
+        gone.mkdir()
+    for sync in (pair.up, pair.down):
+        with pytest.raises(ShellenvError, match="is empty now, and 2 files") as caught:
+            sync()
+        assert "--restore" in caught.value.hint
+    assert set(tree(kept)) == {"a", "b"}
+    (pair.up if side == "there" else pair.down)(restore=True)
+    assert len(same(pair)) == 2
+
+
+def test_an_emptied_side_can_be_meant(pair: Pair) -> None:
+    pair.started(a="1", b="2")
+    for name in "ab":
+        (pair.there / name).unlink()
+    pair.down(accept_empty=True)
+    assert same(pair) == {}
+
+
+def test_another_project_of_that_name_is_refused(far: Far, tmp_path: Path) -> None:
+    one, other = Pair(far, tmp_path), Pair(far, tmp_path / "b")
+    other.remote_root, other.there = one.remote_root, one.there
+    one.started(a="1")
+    write(other.here / "a", "other")
+    for sync in (other.up, other.down):
+        with pytest.raises(ShellenvError, match=f"belongs to {one.here} on") as caught:
+            sync()
+        assert "[shellenv.sync] name" in caught.value.hint
+    assert (one.there / "a").read_text() == "1"
+    other.up(adopt=True)
+    assert {b"other", b"1"} <= contents(one.there)
+    with pytest.raises(ShellenvError, match="belongs to"):
+        one.up()
+
+
+def test_a_directory_that_is_nobodys_is_refused(pair: Pair) -> None:
+    write(pair.there / "theirs", "1")
+    with pytest.raises(ShellenvError, match="not empty, and not from here"):
+        pair.started(a="1")
+    pair.up(adopt=True)
+    pair.both()
+    assert set(same(pair)) == {"a", "theirs"}
+
+
+def test_without_its_manifest_a_project_loses_nothing(pair: Pair) -> None:
+    pair.started(a="1", b="2", c="3")
+    shutil.rmtree(pair.home / ".local")
+    write(pair.here / "a", "ours")
+    write(pair.there / "b", "theirs")
+    pair.up()
+    pair.both()
+    assert contents(pair.here) == {b"ours", b"1", b"2", b"theirs", b"3"}
