@@ -105,7 +105,7 @@ class Docked:
         self.shell.kill()
         self.shell.wait()
         top = self.made.base / "run" / "shellenv"
-        while any(top.glob(f"{self.host[:16]}-*/alive")):
+        while any(top.glob(f"{self.host[:12]}-*/alive")):
             time.sleep(0.05)
 
 

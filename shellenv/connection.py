@@ -92,7 +92,7 @@ def place(ctx: Context, dock: Dock) -> Place:
     from zlib import adler32, crc32
 
     identity = os.fsencode("\0".join((dock.host, dock.user, str(dock.port), dock.identity)))
-    name = f"{dock.moniker[:16]}-{crc32(identity):08x}{adler32(identity):08x}"
+    name = f"{dock.moniker[:12]}-{crc32(identity):08x}{adler32(identity) & 255:02x}"
     found = Place(f"{paths.runtime_dir(ctx)}/{name}")
     if len(os.fsencode(found.control)) > LONGEST:
         raise ShellenvError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pexpect
-from dock import Images, engine
+from dock import Images, RealDock, engine
 from harness import TIMEOUT, write
 from servers import User
 
@@ -29,8 +29,10 @@ class Outcome(NamedTuple):
 class Environment:
     """A project, and one execution environment that it runs in, for a user who is not root."""
 
-    def __init__(self, name: str, user: User, images: Images) -> None:
+    def __init__(self, name: str, user: User, images: Images, dock: RealDock | None) -> None:
         self.name = name
+        self.shell: subprocess.Popen[bytes] | None = None
+        self.engine = dock.docker if dock else engine
         self.user = user
         self.home = user.base / f"{name}-home"
         self.root = self.home / "projects" / "api"
@@ -51,16 +53,43 @@ class Environment:
         if name == "venv":
             python = [*self.as_user(), "/usr/bin/python3", "-m", "venv", "--without-pip"]
             subprocess.run([*python, self.home / ".venv" / "api"], check=True, env=self.env)
+        if dock is not None:
+            dock.load(images.base)
+            self._dock(dock)
         done = self.run("true")
         assert done.status == 0, done
+
+    def _dock(self, dock: RealDock) -> None:
+        """Have runs in a docked shell's environment; a process stands for that shell."""
+        user = self.user
+        with user.known_hosts.open("a") as stream:
+            stream.write(dock.known_line())
+        user.own(user.known_hosts)
+        runtime = user.base / f"{self.name}-run"
+        runtime.mkdir(mode=0o700)
+        user.own(runtime)
+        self.env["XDG_RUNTIME_DIR"] = str(runtime)
+        config = self.home / ".config" / "shellenv" / "dockerutils.cfg"
+        write(config, config.read_text() + "[shellenv.sync]\nremote_root = ~/workspace\n")
+        self.shell = subprocess.Popen([*user.argv("sleep", "3600")])
+        host = f"{dock.user}@{dock.target}"
+        words = ["shellenv", "dock", "--for", "bash", str(self.shell.pid), host]
+        code = subprocess.check_output(user.argv(*words), env=self.env, cwd=self.home, text=True)
+        hook = subprocess.check_output(user.argv("shellenv", "hook", "bash"), env=self.env, text=True)
+        script = hook.replace("--install", "--definitions") + f"__shellenv_load_dock\n{code}env -0"
+        shown = subprocess.check_output(user.argv("bash", "-c", script), env=self.env, text=True)
+        self.env = dict(word.split("=", 1) for word in shown.split("\0") if "=" in word)
 
     def remove(self) -> None:
         """What a run leaves on purpose: images, and the volume of the home."""
         if self.name == "venv":
             return
+        if self.shell is not None:
+            self.shell.kill()
+            self.shell.wait()
         label = f"shellenv.project={self.root}"
-        for name in engine("volume", "ls", "-qf", f"label={label}").split():
-            engine("volume", "rm", name)
+        for name in self.engine("volume", "ls", "-qf", f"label={label}").split():
+            self.engine("volume", "rm", name)
 
     def as_user(self) -> list[str]:
         return self.user.argv()
@@ -100,7 +129,10 @@ class Environment:
         shown = b". " if self.name == "venv" else b"docker run "
         first = next((n for n, line in enumerate(lines) if line.startswith(shown)), None)
         assert first is not None, stderr
-        return b"".join(lines[first + 1 :])
+        rest = lines[first + 1 :]
+        if self.name == "remote":  # the end of the bracket
+            rest = [line for line in rest if not line.startswith((b"shellenv: ", b"rsync "))]
+        return b"".join(rest)
 
     def ok(self, *command: str | bytes, **how: Any) -> bytes:
         """The stdout of a run that succeeds without a word."""
@@ -140,7 +172,7 @@ class Environment:
     def containers(self) -> list[str]:
         """The names of all containers of this project."""
         label = f"label=shellenv.project={self.root}"
-        return engine("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
+        return self.engine("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
 
 
 class Terminal:

@@ -22,7 +22,7 @@ from harness import TIMEOUT, write
 from runs import Environment, pids
 from servers import User
 
-ENVIRONMENTS = ("venv", "docker")
+ENVIRONMENTS = ("venv", "docker", "remote")
 
 # Commands that are sent signals are bash's: dash loses one that comes while it forks.
 
@@ -53,7 +53,12 @@ def environment(
     request: pytest.FixtureRequest, somebody: User, images: Images
 ) -> Iterator[Environment]:
     """A project in one of the environments."""
-    environment = Environment(request.param, somebody, images)
+    dock = None
+    if request.param == "remote":
+        dock = request.getfixturevalue("_first_dock")
+        dock.reset()
+    somebody.move_in()
+    environment = Environment(request.param, somebody, images, dock)
     yield environment
     environment.remove()
 
