@@ -18,7 +18,7 @@ if \shopt -q expand_aliases; then
   \shopt -u expand_aliases
 fi
 
-__shellenv_version=2                        # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=3                        # of what snippets call: shellenv/shells.py has it, too
 if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the state survives a second eval
   __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file

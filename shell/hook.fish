@@ -11,7 +11,7 @@
 # it leaves $status alone; `test` takes some values for operators, hence the x in front of them.
 # All names begin with __shellenv_. Builtins that a user's function may hide are called as such.
 
-set -g __shellenv_version 2 # of what snippets call: shellenv/shells.py has it, too
+set -g __shellenv_version 3 # of what snippets call: shellenv/shells.py has it, too
 if not set -q __shellenv_shell # the first time in this shell; the state survives a second time
     set -g __shellenv_shell fish
     set -q __shellenv_bin # the program; set by what loads this file
@@ -21,11 +21,11 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_loaded '' # the directory whose snippet is in memory
     set -g __shellenv_found '' # the directory that the last look around found
     set -g __shellenv_seen '' # what that depends on, besides files
-    set -g __shellenv_probe -n yes # see __shellenv_check
-    set -g __shellenv_guard true
+    set -g __shellenv_changed -n yes # see __shellenv_prompt
+    set -g __shellenv_overrides '' # see __shellenv_fresh
+    set -g __shellenv_watch -n yes
     set -g __shellenv_settings '' # see __shellenv_settle
     set -g __shellenv_unset -n yes
-    set -g __shellenv_configured '' # is there a file that says where the environments are?
     set -g __shellenv_tried '' # a directory that the program could not serve: ask once, not at every prompt
     set -g __shellenv_venv '' # $VIRTUAL_ENV as we last saw it
     set -g __shellenv_ours '' # the virtual environment that we have activated
@@ -45,13 +45,12 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     # and for a function that has hidden one of the user's, that one as __shellenv_users_NAME.
     set -g __shellenv_variables
     set -g __shellenv_environment
-    set -g __shellenv_block_names # variables that were not set before: they have no such records
-    set -g __shellenv_block_values
-    set -g __shellenv_block_records '' # what they leave in $__SHELLENV_UNDO
+    set -g __shellenv_short # if the short way was taken: the records, as published, of the variables it has set
     set -g __shellenv_path # what PATH was and what it became; nothing if it stayed
     set -g __shellenv_functions # the names of aliases and of the prompt
     set -g __shellenv_hidden # those of them that have hidden one of the user's
     set -g __shellenv_shown # all of them as they were defined
+    set -g __shellenv_printed # their names, and the same, where it is known from the last time
     set -g __shellenv_wraps # the aliases that have completions, each with what it completes like
     set -g __shellenv_hooks # ID and LEAVE of each hook
     set -g __shellenv_entered # the ids of those that were entered
@@ -69,11 +68,15 @@ end
 
 set -g __shellenv_static (status dirname) # where this file is, and dock.fish
 set -g __shellenv_us \x1f
+set -g __shellenv_none -n '' # a `test` that fails
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
 # at every prompt, which is exact but slow.
 set -g __shellenv_timeless ''
-string match -qr '^[0-2]\.|^3\.[0-5]\b' -- $version
-and set -g __shellenv_timeless yes
+set -g __shellenv_bare --no-details # without a line that says where a function was defined
+if string match -qr '^[0-2]\.|^3\.[0-5]\b' -- $version
+    set -g __shellenv_timeless yes
+    set -g __shellenv_bare
+end
 
 # The directories of the XDG base directory specification; a relative value counts as unset.
 set -g __shellenv_config /dev/null/shellenv
@@ -107,46 +110,6 @@ function __shellenv_set
         end
         set -e argv[1..2]
     end
-end
-
-# Is none of the variables NAME … set? Then a snippet sets them itself, which is the common case, and
-# __shellenv_block notes all at once; otherwise it uses __shellenv_set.
-function __shellenv_free
-    set -q __shellenv_carry[1]
-    and return 1
-    while set -q argv[1]
-        set -l names $argv[1..200] # $status ends at 255
-        set -q $names __shellenv_never # counts those that are not set
-        set -q names[$status]
-        and return 1
-        set -e argv[1..200]
-    end
-    return 0
-end
-
-# Note that a snippet has set the variables NAME …, which were free: RECORDS NAME …. RECORDS are what
-# __shellenv_set would leave in the log, as they are published.
-function __shellenv_block
-    set -g __shellenv_block_records $argv[1]
-    set -g __shellenv_block_names $argv[2..-1]
-    set -g __shellenv_block_values $$__shellenv_block_names
-end
-
-# Undo the block: all at once if nothing has changed since, else variable by variable.
-function __shellenv_unblock
-    set -l names $__shellenv_block_names
-    set -l now $$names$__shellenv_us
-    set -l then $__shellenv_block_values$__shellenv_us
-    if set -q $names; and test "x$now" = "x$then"
-        for name in $names
-            set -eg $name
-        end
-    else
-        __shellenv_take $__shellenv_block_records
-    end
-    set -g __shellenv_block_names
-    set -g __shellenv_block_values
-    set -g __shellenv_block_records ''
 end
 
 # Write down how the variable NAME is before it changes: TAG NAME, TAG being v, e or d.
@@ -329,17 +292,6 @@ function __shellenv_activate
     end
 end
 
-# Source the activate script of VENV. It is the user's code: there are no local variables in its way.
-function __shellenv_source_activate
-    test -n "$VIRTUAL_ENV_DISABLE_PROMPT"
-    or set -l VIRTUAL_ENV_DISABLE_PROMPT 1 # there is one marker, ours
-    if test -r $argv[1]/bin/activate.fish
-        builtin source $argv[1]/bin/activate.fish
-    else
-        __shellenv_activate_plainly $argv[1]
-    end
-end
-
 # What has an activate script set and defined that was not there: VARIABLES FUNCTIONS, the names of
 # those that were, with blanks between them.
 function __shellenv_discover --argument-names variables functions
@@ -427,18 +379,19 @@ end
 # Begin a project's changes: KEY ROOT HOOK-ID …. What another project, or an older state of this one,
 # has done is undone first.
 function __shellenv_begin --argument-names key root
-    set -l again yes
     test "x$VIRTUAL_ENV" = "x$__shellenv_venv"
     or __shellenv_follow
     set -g __shellenv_key '' # until the end is reached, this has not happened
     set -g __shellenv_busy yes
-    if test "x$root" != "x$__shellenv_root"
-        set again ''
-        set -g __shellenv_declined ''
+    if test -n "$__shellenv_root"
+        set -l again yes
+        if test "x$root" != "x$__shellenv_root"
+            set again ''
+            set -g __shellenv_declined ''
+        end
+        set -g __shellenv_carry
+        __shellenv_undo "$again" $argv[3..-1]
     end
-    set -g __shellenv_carry
-    test -n "$__shellenv_root"
-    and __shellenv_undo "$again" $argv[3..-1]
     set -g __shellenv_entering $key
     set -g __shellenv_root $root
     set -g __shellenv_enter_code
@@ -450,19 +403,76 @@ function __shellenv_end
     set -g __shellenv_key $__shellenv_entering
     set -g __shellenv_venv "$VIRTUAL_ENV"
     set -g __shellenv_said $__shellenv_saying
-    for name in $__shellenv_carry
-        builtin contains -- $name $__shellenv_variables
-        or __shellenv_forget v $name
+    if set -q __shellenv_carry[1]
+        for name in $__shellenv_carry
+            builtin contains -- $name $__shellenv_variables
+            or __shellenv_forget v $name
+        end
+        set -g __shellenv_carry
     end
-    set -g __shellenv_carry
     if set -q __shellenv_functions[1]
-        set -g __shellenv_shown (builtin functions $__shellenv_functions)
+        __shellenv_print_functions
     end
     __shellenv_publish
     set -g __shellenv_busy ''
     for code in $__shellenv_enter_code
         __shellenv_run $code
     end
+end
+
+# --- the short way -------------------------------------------------------------------------------
+#
+# Mostly, nothing is in the way of what a project sets, and nothing of that has changed when it is
+# left. Then the snippet makes its changes in a row, with one test before (__shellenv_clear), and takes
+# them back in a row, with one test before (__shellenv_shortcut). No primitive runs and variables are
+# not logged, because what was done follows from the snippet: __shellenv_long says it in records.
+
+# Source the activate script of VENV. It is the user's code: there are no local variables in its way.
+function __shellenv_source_activate
+    test -n "$VIRTUAL_ENV_DISABLE_PROMPT"
+    or set -l VIRTUAL_ENV_DISABLE_PROMPT 1 # there is one marker, ours
+    if test -r $argv[1]/bin/activate.fish
+        builtin source $argv[1]/bin/activate.fish
+    else
+        __shellenv_activate_plainly $argv[1]
+    end
+end
+
+# Go back the short way; false, and nothing is done, if anything has changed.
+function __shellenv_back
+    test "x$PATH|$VIRTUAL_ENV" = "x$__shellenv_path[2]|$__shellenv_ours"
+    or return
+    if test -n "$__shellenv_ours"
+        # Every generated activate script keeps the old PATH there as long as there is something to undo.
+        test -n "$_OLD_VIRTUAL_PATH"
+        and builtin functions -q deactivate
+        or return
+    end
+    __shellenv_shortcut
+    or return
+    test -n "$__shellenv_ours"
+    and deactivate
+    set -gx PATH $__shellenv_path[1] # a list of paths takes a text apart at the colons
+    set -g __shellenv_path
+    set -g __shellenv_ours ''
+    set -g __shellenv_short
+end
+
+# From the short way to the long one: the log that the primitives would have left.
+function __shellenv_long
+    set -l records $__shellenv_short
+    set -g __shellenv_short
+    if test -n "$__shellenv_ours"
+        for name in VIRTUAL_ENV VIRTUAL_ENV_PROMPT
+            set -g __shellenv_how_e$name -
+            set -g __shellenv_new_e$name -
+            __shellenv_record e $name
+        end
+        set -g __shellenv_new_eVIRTUAL_ENV "=$__shellenv_ours"
+        set -q VIRTUAL_ENV_PROMPT
+        and set -g __shellenv_new_eVIRTUAL_ENV_PROMPT "=$VIRTUAL_ENV_PROMPT"
+    end
+    __shellenv_take $records
 end
 
 # --- undoing -------------------------------------------------------------------------------------
@@ -474,16 +484,19 @@ function __shellenv_undo --argument-names again
     and __shellenv_leave_hooks $argv[2..-1]
     set -q __shellenv_functions[1]
     and __shellenv_check_functions # deactivate may erase some
+    if set -q __shellenv_short[1]; and not __shellenv_back
+        __shellenv_long
+    end
     test -n "$__shellenv_ours"
     and __shellenv_deactivate
     set -q __shellenv_functions[1]
     and __shellenv_restore_functions
-    set -q __shellenv_block_names[1]
-    and __shellenv_unblock
-    __shellenv_restore v "$again" $__shellenv_variables[-1..1]
-    __shellenv_restore e '' $__shellenv_environment[-1..1]
-    set -g __shellenv_variables
-    set -g __shellenv_environment
+    if test -n "$__shellenv_variables$__shellenv_environment"
+        __shellenv_restore v "$again" $__shellenv_variables[-1..1]
+        __shellenv_restore e '' $__shellenv_environment[-1..1]
+        set -g __shellenv_variables
+        set -g __shellenv_environment
+    end
     if set -q __shellenv_path[1]
         # and what an environment that the user has activated inside will put back
         test -n "$_OLD_VIRTUAL_PATH"
@@ -491,12 +504,8 @@ function __shellenv_undo --argument-names again
         __shellenv_unpath PATH $__shellenv_path
         set -g __shellenv_path
     end
-    for mark in $__shellenv_marks
-        set -l parts (string split -m 1 -- $mark "$PS1")
-        set -q parts[2]
-        and set -g PS1 "$parts[1]$parts[2]"
-    end
-    set -g __shellenv_marks
+    set -q __shellenv_marks[1]
+    and __shellenv_unmark
 end
 
 # Run the leave code of the entered hooks, the last one first, but of those with one of the IDs: ID ….
@@ -519,11 +528,11 @@ end
 
 # Which functions of ours were redefined since? They are the user's now, and no longer in the list.
 function __shellenv_check_functions
-    set -l now (builtin functions $__shellenv_functions)
+    set -l now (builtin functions $__shellenv_bare $__shellenv_functions)
     test "x$now" = "x$__shellenv_shown" -o -z "$__shellenv_shown"
     and return
     for name in $__shellenv_functions
-        set now (builtin functions $name)
+        set now (builtin functions $__shellenv_bare $name)
         string replace -q -- "$now" '' "$__shellenv_shown"
         and continue
         set -l index (builtin contains -i -- $name $__shellenv_functions)
@@ -535,11 +544,31 @@ function __shellenv_check_functions
     end
 end
 
+# Note how fish prints our functions. Those of a snippet look the same each time.
+function __shellenv_print_functions
+    if set -q __shellenv_short[1]; and test "$__shellenv_functions" = "$__shellenv_printed[1]"
+        set -g __shellenv_shown $__shellenv_printed[2..-1]
+        return
+    end
+    set -g __shellenv_shown (builtin functions $__shellenv_bare $__shellenv_functions)
+    set -g __shellenv_printed
+    set -q __shellenv_short[1]
+    and set -g __shellenv_printed "$__shellenv_functions" $__shellenv_shown
+end
+
+# Take the prompt markers of another shell out of $PS1, which it has exported.
+function __shellenv_unmark
+    for mark in $__shellenv_marks
+        set -l parts (string split -m 1 -- $mark "$PS1")
+        set -q parts[2]
+        and set -g PS1 "$parts[1]$parts[2]"
+    end
+    set -g __shellenv_marks
+end
+
 # Take away our functions and bring back those that they have hidden.
 function __shellenv_restore_functions
-    for name in $__shellenv_functions
-        builtin functions -e $name
-    end
+    builtin functions -e $__shellenv_functions
     for name in $__shellenv_hidden
         builtin functions -c __shellenv_users_$name $name
         builtin functions -e __shellenv_users_$name
@@ -659,6 +688,7 @@ function __shellenv_leave
     set -g __shellenv_root ''
     set -g __shellenv_said
     set -g __shellenv_declined ''
+    set -g __shellenv_venv "$VIRTUAL_ENV"
     __shellenv_publish
     set -g __shellenv_busy ''
 end
@@ -669,51 +699,77 @@ end
 # separator (0x1f) behind each, four words a record. In words that contain one, and %, they are
 # percent-encoded. Functions, hooks and the prompt concern only this shell.
 function __shellenv_publish
+    set -q __SHELLENV_UNDO_1
+    and __shellenv_unpublish_parts
+    if test -z "$__shellenv_root"
+        set -eg __SHELLENV_UNDO
+        return
+    end
+    set -l us $__shellenv_us
+    if set -q __shellenv_short[1]; and not string match -qr '[%\x1f]' -- "$__shellenv_key$__shellenv_root$__shellenv_path$VIRTUAL_ENV$VIRTUAL_ENV_PROMPT"
+        set -g __shellenv_text "#$us"1"$us$__shellenv_key$us$__shellenv_root$us"p"$us"PATH"$us=$__shellenv_path[1]$us=$__shellenv_path[2]$us"
+        if test -n "$__shellenv_ours"
+            set -l marker -
+            set -q VIRTUAL_ENV_PROMPT
+            and set marker "=$VIRTUAL_ENV_PROMPT"
+            set -g __shellenv_text "$__shellenv_text"e"$us"VIRTUAL_ENV"$us-$us=$VIRTUAL_ENV$us"e"$us"VIRTUAL_ENV_PROMPT"$us-$us$marker$us"
+        end
+    else
+        set -q __shellenv_short[1]
+        and __shellenv_long
+        set -g __shellenv_text ''
+        __shellenv_write '#' 1 "$__shellenv_key" "$__shellenv_root"
+        set -q __shellenv_path[1]
+        and __shellenv_write p PATH "=$__shellenv_path[1]" "=$__shellenv_path[2]"
+    end
+    for name in $__shellenv_environment
+        __shellenv_words e $name
+        __shellenv_write $__shellenv_words
+    end
+    for name in $__shellenv_variables
+        __shellenv_words v $name
+        __shellenv_write $__shellenv_words
+    end
+    set -gx __SHELLENV_UNDO "$__shellenv_text$__shellenv_short"
+    # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
+    if string match -qr '^(?s).{30000}' -- $__SHELLENV_UNDO
+        __shellenv_publish_parts
+    end
+end
+
+# Append the record A B C D to __shellenv_text.
+function __shellenv_write
+    set -l record $argv
+    if string match -qr '[%\x1f]' -- $argv
+        set record
+        for word in $argv
+            __shellenv_replace $word % %25
+            __shellenv_replace $__shellenv_replaced $__shellenv_us %1F
+            set -a record $__shellenv_replaced
+        end
+    end
+    for word in $record
+        set -g __shellenv_text $__shellenv_text$word$__shellenv_us
+    end
+end
+
+# Cut what is published into parts, each a variable.
+function __shellenv_publish_parts
+    set -l parts (string replace -ra '(?s).{1,30000}' '$0\x00' -- $__SHELLENV_UNDO | string split0)
+    set -gx __SHELLENV_UNDO $parts[1]
+    set -l part 1
+    for more in $parts[2..-2] # the last one is the line's end
+        set -gx __SHELLENV_UNDO_$part $more
+        set part (math $part + 1)
+    end
+end
+
+function __shellenv_unpublish_parts
     set -l part 1
     while set -q __SHELLENV_UNDO_$part
         set -eg __SHELLENV_UNDO_$part
         set part (math $part + 1)
     end
-    if test -z "$__shellenv_root"
-        set -eg __SHELLENV_UNDO
-        return
-    end
-    set -l words '#' 1 "$__shellenv_key" "$__shellenv_root"
-    set -q __shellenv_path[1]
-    and set -a words p PATH "=$__shellenv_path[1]" "=$__shellenv_path[2]"
-    for name in $__shellenv_environment
-        __shellenv_words e $name
-        set -a words $__shellenv_words
-    end
-    for name in $__shellenv_variables
-        __shellenv_words v $name
-        set -a words $__shellenv_words
-    end
-    if string match -qr '[%\x1f]' -- $words
-        set -l encoded
-        for word in $words
-            __shellenv_replace $word % %25
-            __shellenv_replace $__shellenv_text $__shellenv_us %1F
-            set -a encoded $__shellenv_text
-        end
-        set words $encoded
-    end
-    set -l text ''
-    for word in $words
-        set text $text$word$__shellenv_us
-    end
-    set text $text$__shellenv_block_records
-    # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
-    if string match -qr '^(?s).{30000}' -- $text
-        set -l parts (string replace -ra '(?s).{1,30000}' '$0\x00' -- $text | string split0)
-        set text $parts[1]
-        set part 1
-        for more in $parts[2..-2] # the last one is the line's end
-            set -gx __SHELLENV_UNDO_$part $more
-            set part (math $part + 1)
-        end
-    end
-    set -gx __SHELLENV_UNDO $text
 end
 
 # The record of a variable into __shellenv_words: TAG NAME.
@@ -728,13 +784,13 @@ function __shellenv_words --argument-names tag name
     end
 end
 
-# TEXT with each FROM replaced by TO, into __shellenv_text: TEXT FROM TO. `string split` is the one
+# TEXT with each FROM replaced by TO, into __shellenv_replaced: TEXT FROM TO. `string split` is the one
 # builtin whose output keeps newlines in a command substitution.
 function __shellenv_replace --argument-names text from to
     set -l parts (string split -- $from $text)
-    set -g __shellenv_text $parts[1]
+    set -g __shellenv_replaced $parts[1]
     for part in $parts[2..-1]
-        set __shellenv_text $__shellenv_text$to$part
+        set __shellenv_replaced $__shellenv_replaced$to$part
     end
 end
 
@@ -744,8 +800,8 @@ function __shellenv_take --argument-names text
     for word in (string split -- $__shellenv_us $text)
         if string match -q '*%*' -- $word
             __shellenv_replace $word %1F $__shellenv_us
-            __shellenv_replace $__shellenv_text %25 %
-            set word $__shellenv_text
+            __shellenv_replace $__shellenv_replaced %25 %
+            set word $__shellenv_replaced
         end
         set -a record $word
         set -q record[4]
@@ -799,57 +855,54 @@ end
 
 # --- triggers ------------------------------------------------------------------------------------
 
-# At every prompt: is all as it was? $__shellenv_probe are the paths where there was nothing on the
-# way up to what was found, as words of a `test`, and $__shellenv_guard is true while that is fresh.
-function __shellenv_check
-    test $__shellenv_lost
-    and __shellenv_dock_check
-    if test "$PWD|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV" != "$__shellenv_seen" -o $__shellenv_probe
-        or not $__shellenv_guard
-        set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on
-        __shellenv_update
-    end
-end
-
 # Bring the shell up to date with the directory it is in.
 function __shellenv_update
     set -g __shellenv_seen ''
     test -n "$__shellenv_paused$__shellenv_busy"
     and return
     set -l directory "$PWD" # a leave hook may cd: then there is more to do
-    __shellenv_change
-    set -g __shellenv_guard true
-    if test -z "$__shellenv_found$__shellenv_root"
-        test -n "$__shellenv_configured"
-        and set -g __shellenv_guard __shellenv_settled
-    else if test "x$__shellenv_found" = "x$__shellenv_key"
-        set -g __shellenv_guard __shellenv_fresh
-    else
-        return # something is in the way: try again
-    end
-    set -g __shellenv_seen "$directory|$HOME|$SHELLENV_VENV_DIR|$VIRTUAL_ENV"
-end
-
-# Look around and change what there is to change.
-function __shellenv_change
-    if not __shellenv_look_around
+    if test "x$PWD" = "x$__shellenv_loaded"; and __shellenv_fresh # the guard of this very place says all
+        set -g __shellenv_found $PWD
+        set -g __shellenv_probe
+        __shellenv_arrive
+    else if not __shellenv_look_around
         __shellenv_ask
     else if test -z "$__shellenv_found"
         test -n "$__shellenv_root"
         and __shellenv_leave
-    else if test "x$__shellenv_found" = "x$__shellenv_key"; and __shellenv_fresh
-        if test "x$VIRTUAL_ENV" != "x$__shellenv_venv"
-            __shellenv_follow
-            test -n "$VIRTUAL_ENV$__shellenv_declined"
-            or __shellenv_apply
-        end
     else if test "x$__shellenv_found" = "x$__shellenv_loaded"; and __shellenv_fresh
-        __shellenv_apply
+        __shellenv_arrive
     else if __shellenv_load $__shellenv_found
         __shellenv_apply
     else
         __shellenv_ask
     end
+    if test -z "$__shellenv_found$__shellenv_root"
+        set -g __shellenv_changed $__shellenv_none $__shellenv_probe
+    else if test "x$__shellenv_found" = "x$__shellenv_key"
+        set -g __shellenv_changed $__shellenv_watch $__shellenv_probe
+    else
+        return # something is in the way: try again
+    end
+    set -g __shellenv_seen "$directory|$HOME|$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET|$VIRTUAL_ENV"
+end
+
+# The snippet in memory is the right one, and fresh. Is it applied?
+function __shellenv_arrive
+    if test "x$__shellenv_found" != "x$__shellenv_key"
+        __shellenv_apply
+    else if test "x$VIRTUAL_ENV" != "x$__shellenv_venv"
+        __shellenv_follow
+        test -n "$VIRTUAL_ENV$__shellenv_declined"
+        or __shellenv_apply
+    end
+end
+
+# Does the snippet in memory still hold? It has set what it depends on: $__shellenv_overrides are
+# environment variables, and $__shellenv_watch are words of a `test` that is true if a file has changed.
+function __shellenv_fresh
+    not test "$HOME|$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET" != "$__shellenv_overrides" \
+        -o $__shellenv_watch
 end
 
 # The nearest directory that may have an environment, into __shellenv_found: from the logical $PWD
@@ -860,7 +913,7 @@ function __shellenv_look_around
         __shellenv_settle
         or return
     end
-    set -g __shellenv_probe $__shellenv_unset
+    set -g __shellenv_probe -o $__shellenv_unset
     set -l __shellenv_above
     set -l __shellenv_name
     set -l directory $PWD
@@ -887,11 +940,10 @@ end
 
 # Where the home directory and the virtual environments are, into __shellenv_home and
 # __shellenv_venvs; false if only the program can say, which reads the configuration.
-# $__shellenv_unset is a `test` for the files that could say otherwise, and true if one does.
+# $__shellenv_unset are words of a `test` that is true if a file says something else by now.
 function __shellenv_settle
-    set -g __shellenv_settings "$HOME|$SHELLENV_VENV_DIR"
-    set -g __shellenv_configured ''
-    set -g __shellenv_unset -n '' # fails
+    set -g __shellenv_settings ''
+    set -g __shellenv_unset $__shellenv_none
     set -g __shellenv_home ''
     set -g __shellenv_venvs /dev/null/.venv
     if string match -q '/*' -- "$HOME"
@@ -902,16 +954,14 @@ function __shellenv_settle
     end
     switch "$SHELLENV_VENV_DIR"
         case ''
-            if test -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
-                set __shellenv_settings '' # look again, every time
-                set __shellenv_configured yes
+            set __shellenv_unset -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
+            if test $__shellenv_unset
                 if not __shellenv_settled
                     __shellenv_source $__shellenv_cache/settings.fish
                     and __shellenv_settled
                     or return
                 end
-            else
-                set __shellenv_unset -e $__shellenv_config/dockerutils.cfg -o -e /etc/shellenv/dockerutils.cfg
+                set __shellenv_unset $__shellenv_unsettled
             end
         case '/*'
             set __shellenv_venvs $SHELLENV_VENV_DIR
@@ -921,6 +971,7 @@ function __shellenv_settle
                 set __shellenv_venvs $HOME$parts[2]
             end
     end
+    set -g __shellenv_settings "$HOME|$SHELLENV_VENV_DIR"
     return 0
 end
 
@@ -938,7 +989,7 @@ function __shellenv_source --argument-names file
     # Is it whole? What fish cannot parse it says aloud, wherever stderr goes.
     set -l text
     read -z text <$file
-    string match -q "# shellenv snippet $__shellenv_version"\n'*'\n'set -g __shellenv_*'\n -- $text
+    string match -q "# shellenv snippet $__shellenv_version"\n'*'\nend\n'set -g __shellenv_*'\n -- $text
     and builtin source $file 2>/dev/null
 end
 
@@ -966,9 +1017,7 @@ function __shellenv_ask
         if set code ($__shellenv_bin export fish)
             builtin printf '%s\n' $code | builtin source
             test -n "$__shellenv_timeless"
-            and function __shellenv_fresh
-                return 1
-            end
+            and set -g __shellenv_watch -n yes
             __shellenv_look_around # with the settings that it has brought
             if test "x$__shellenv_loaded" = "x$__shellenv_found"
                 set -g __shellenv_tried ''
@@ -1061,12 +1110,26 @@ if test -z "$__shellenv_inherited"
     end
 end
 # A script may want no more than `shellenv export`, and a script that has read config.fish, as all do,
-# has not asked for anything.
-if test "$argv[1]" = --definitions
-else if status is-interactive; or not string match -qr '/config\.fish|/conf\.d/' -- (status stack-trace)
-    # Before each prompt. fish itself keeps $status and $pipestatus over events.
+# has not asked for anything. Who has followed an older hook follows this one.
+if builtin functions -q __shellenv_prompt
+    or begin
+        test "$argv[1]" != --definitions
+        and begin
+            status is-interactive
+            or not string match -qr '/config\.fish|/conf\.d/' -- (status stack-trace)
+        end
+    end
+
+    # Before each prompt: is all as it was? $__shellenv_changed are words of a `test` for what may have
+    # changed on disk. fish itself keeps $status and $pipestatus over events.
     function __shellenv_prompt --on-event fish_prompt
-        __shellenv_check
+        test "$PWD|$HOME|$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET|$VIRTUAL_ENV" != "$__shellenv_seen" \
+            -o $__shellenv_changed -o $__shellenv_lost
+        or return
+        test $__shellenv_lost
+        and __shellenv_dock_check
+        set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on
+        __shellenv_update
     end
 
     # After cd, so that `cd project; and command` works.
@@ -1078,7 +1141,17 @@ else if status is-interactive; or not string match -qr '/config\.fish|/conf\.d/'
         for name in dock ssh-dock unregister-dock
             complete -c $name -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
         end
-    else # a script has no prompt that could notice where it is
-        __shellenv_update
     end
+end
+
+# When a function calls another or opens a block, fish looks up in which line that is and counts from the
+# beginning of the file: 30 µs at the end of this one. Those that are in a hurry get a shorter one.
+builtin functions $__shellenv_bare __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
+    __shellenv_{source_activate,print_functions,check_functions,restore_functions,mark} | builtin source
+builtin functions -q __shellenv_moved
+and builtin functions $__shellenv_bare __shellenv_prompt __shellenv_moved | builtin source
+
+# A script has no prompt that could notice where it is.
+if test "$argv[1]" != --definitions; and builtin functions -q __shellenv_moved; and not status is-interactive
+    __shellenv_update
 end

@@ -22,7 +22,7 @@ __shellenv_aliases= __shellenv_sh_glob=
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
 __shellenv_static=${${(%):-%x}:h} # where this file is, and dock.zsh
-__shellenv_version=2 # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=3 # of what snippets call: shellenv/shells.py has it, too
 
 # What this shell remembers; it survives a second eval of this file.
 __shellenv_initialize() {
@@ -61,6 +61,7 @@ __shellenv_initialize() {
   typeset -ga __shellenv_dock_log=()     # its own undo log
   typeset -g __shellenv_dock_busy=       # docking or casting off is under way
   typeset -g __shellenv_dock_tried=      # the connection was lost, and was asked for again
+  typeset -g __shellenv_short=           # if the short way was taken: the records, as published, of what it has set
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
@@ -298,6 +299,7 @@ __shellenv_begin() {
     local __shellenv_path=''
     __shellenv_depart "$3"
     eval "$__shellenv_code" || :
+    if [[ -n "$__shellenv_short" ]] && ! __shellenv_shortcut; then __shellenv_long; fi
     # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
     # kept from it, because it would put an old one back and lose the user's edits.
     if [[ -n "$__shellenv_ours" ]]; then
@@ -341,7 +343,7 @@ __shellenv_end() {
     words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
   text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
   [[ $text != *%* && $text != *$us* ]] || text=${${text//\%/%25}//$us/%1F}
-  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us"
+  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us$__shellenv_short"
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
   if (( $#text <= 30000 )); then
     typeset -gx __SHELLENV_UNDO=$text
@@ -362,6 +364,39 @@ __shellenv_enter() {
 __shellenv_leave() {
   __shellenv_begin '' '' ''
   __shellenv_end
+}
+
+# --- the short way -------------------------------------------------------------------------------
+#
+# Mostly, nothing is in the way of what a project sets, and nothing of that has changed when it is
+# left. Then the snippet makes its changes in a row, with one test before, and takes them back in a
+# row, with one test before: __shellenv_shortcut, which it defines. No primitive runs and little is
+# logged, because what was done follows from the snippet: __shellenv_long says it in records.
+
+# Source the activate script of VENV, a standard one. What it will change is logged first, in case it is
+# interrupted; __shellenv_end corrects the new values.
+__shellenv_source_activate() {
+  local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
+  typeset -ga __shellenv_log=(
+    "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}-${__shellenv_nul}=$1"
+    "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}-"
+  )
+  builtin source "$1/bin/activate" || :
+}
+
+# From the short way to the long one: the log that the primitives would have left.
+__shellenv_long() {
+  emulate -L zsh
+  local us=$'\x1f' kind name old new
+  local -a words=("${(@ps:\x1f:)__shellenv_short%$us}") log=($__shellenv_log)
+  words=("${(@)${(@)words//\%1F/$us}//\%25/%}")
+  __shellenv_log=()
+  for kind name old new in "${(@)words}"; do
+    __shellenv_record $kind $name "$old" "$new"
+  done
+  # Those of the environment, if there is one, are older; the marker and hooks are newer.
+  __shellenv_log=(${(M)log:#e*} $__shellenv_log ${log:#e*})
+  __shellenv_short=
 }
 
 # --- undoing -------------------------------------------------------------------------------------
@@ -534,8 +569,19 @@ __shellenv_update() {
     __shellenv_dock_check
   # In a completion, `cd` is only looking around.
   [[ -z "$__shellenv_paused$__shellenv_busy${compstate+x}" ]] || return 0
+  # At the very place that a snippet is for, its guard says all, the settings included: is it applied?
+  if [[ -n "$__shellenv_key" && "${1-}${PWD-}" == "$__shellenv_key" && "${VIRTUAL_ENV-}" == "$__shellenv_venv" ]] &&
+    __shellenv_fresh; then
+    return 0
+  fi
   local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' __shellenv_nearest='' \
     __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}"
+  if [[ -n "$__shellenv_loaded" && "${1-}${PWD-}" == "$__shellenv_loaded" && "$__shellenv_loaded" != "$__shellenv_key" ]] &&
+    __shellenv_fresh; then
+    typeset -g __shellenv_found="$__shellenv_loaded"
+    __shellenv_apply || :
+    return 0
+  fi
   [[ "$__shellenv_home" != /* ]] || __shellenv_venvs="$__shellenv_home/.venv"
   while [[ "$__shellenv_home" == */ ]]; do __shellenv_home="${__shellenv_home%/}"; done
   if [[ -n "${SHELLENV_VENV_DIR-}" || -e "$__shellenv_config/dockerutils.cfg" ||

@@ -134,7 +134,8 @@ def _keep(ctx: Context, name: str, text: str) -> str:
 
 def overrides(env: Mapping[str, str]) -> str:
     """The environment variables that settings depend on, as the guards compare them."""
-    return "|".join(env.get(f"SHELLENV_{key}", "") for key in ("VENV_DIR", "PROMPT", "QUIET"))
+    names = ("HOME", "SHELLENV_VENV_DIR", "SHELLENV_PROMPT", "SHELLENV_QUIET")
+    return "|".join(env.get(name, "") for name in names)
 
 
 def as_json(ctx: Context) -> str:

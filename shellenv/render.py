@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shellenv import precompiled, state
 from shellenv.plan import Alias, Plan, Ref, Value, Variable
-from shellenv.shells import HOOK_VERSION, SHELLS, Shell
+from shellenv.shells import HOOK_VERSION, PLAIN_IN_FISH, SHELLS, Shell
 from shellenv.survey import PRESENT, Watch
 
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
 RUN = 20
 """Variables set by one call: a shell takes time squared to go through its arguments."""
+
+
+LOT = 200
+"""Variables that fish asks about at once."""
+
+PLAIN_IN_ALIAS = PLAIN_IN_FISH.union(".:@+,")
+RESERVED_IN_FISH = (
+    "and argparse begin break builtin case command continue else end eval exec for function if "
+    "not or read return set status string switch test time while _"
+)
 
 
 class Code(str):
@@ -57,18 +67,16 @@ class Guard(NamedTuple):
 
 def snippet(shell: Shell, plan: Plan, guard: Guard) -> str:
     """The functions `__shellenv_fresh` and `__shellenv_apply` for `plan`, in `shell`'s language."""
-    plain, others = _split(plan.variables)
+    plain, others = _split(shell, plan.variables)
     return _render(
         shell,
         "snippet",
         plan=plan,
         guard=guard,
-        block=_block(plain),
         plain_runs=_runs(plain),
         runs=_runs(others),
-        short=_short(plan, plain),
+        short=_short(shell, plan, plain),
         us=Code(state.SEPARATOR),
-        separator=Code(state.SEPARATOR),
         hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
     )
 
@@ -100,15 +108,16 @@ class Short(NamedTuple):
     """What a shell can set in a row if it is all unset, and take back in a row if it still has it.
 
     `path` is what goes in front of PATH, the environment's directory last; `values` is what the
-    names expand to together, with `=` before and a separator behind each; `records` is what they
-    leave in the undo log (shellenv.state).
+    names expand to; `records` is what they leave in the undo log (shellenv.state); `functions` is
+    how many are defined in fish, where an alias is one.
     """
 
     variables: tuple[Variable, ...]
     aliases: tuple[Alias, ...]
     path: tuple[str, ...]
-    values: str
+    values: tuple[str, ...]
     records: str
+    functions: int
 
     @property
     def variable_names(self) -> tuple[Code, ...]:
@@ -118,16 +127,44 @@ class Short(NamedTuple):
     def alias_names(self) -> tuple[Code, ...]:
         return tuple(Code(alias.name) for alias in self.aliases)
 
+    @property
+    def lots(self) -> tuple[tuple[int, tuple[Code, ...]], ...]:
+        """The names of variables in lots that fish can count: its $status ends at 255."""
+        names = self.variable_names
+        parts = (names[i : i + LOT] for i in range(0, len(names), LOT))
+        return tuple((len(part), part) for part in parts)
 
-def _short(plan: Plan, plain: Iterable[Variable]) -> Short | None:
+    @property
+    def text(self) -> str:
+        """All values, a separator behind each."""
+        return "".join(f"{value}{state.SEPARATOR}" for value in self.values)
+
+    @property
+    def states(self) -> str:
+        """The same as states: what is set begins with `=`."""
+        return "".join(f"={value}{state.SEPARATOR}" for value in self.values)
+
+    @property
+    def exported(self) -> str:
+        """The same with the type that zsh says they have."""
+        return "".join(f"scalar-export={value}{state.SEPARATOR}" for value in self.values)
+
+    @property
+    def commands(self) -> tuple[tuple[Alias, Code], ...]:
+        """The aliases, and their values as code of fish's: nothing in them needs quotes."""
+        return tuple((alias, Code(alias.value)) for alias in self.aliases)
+
+
+def _short(shell: Shell, plan: Plan, plain: Iterable[Variable]) -> Short | None:
     """The short way for `plan`; None if there is nothing to do on it, or if the script of its
     environment does more than is known."""
     variables = tuple(plain)
-    aliases = tuple(alias for alias in plan.aliases if state.SEPARATOR not in alias.value)
+    fish = shell.name == "fish"
+    aliases = tuple(filter(_is_plain_in_fish if fish else _is_plain, plan.aliases))
     if plan.venv.words if plan.venv else not (plan.path or variables or aliases):
         return None
     set_ = [("v", v.name, "".join(map(str, v.value))) for v in variables]
-    set_ += [("a", alias.name, alias.value) for alias in aliases]
+    set_ += [("a", alias.name, alias.value) for alias in (() if fish else aliases)]
     words = (word for kind, name, value in set_ for word in (kind, name, "-", f"={value}"))
     front = [directory.path for directory in plan.path]
     if plan.venv:
@@ -136,36 +173,33 @@ def _short(plan: Plan, plain: Iterable[Variable]) -> Short | None:
         variables,
         aliases,
         tuple(front),
-        "".join(f"={value}{state.SEPARATOR}" for _, _, value in set_),
+        tuple(value for _, _, value in set_),
         "".join(state.encode(word) + state.SEPARATOR for word in words),
+        len(aliases) + bool(plan.venv),
     )
 
 
-class Block(NamedTuple):
-    """Variables that a shell can set, check and unset in one go, because none refers to another.
-
-    `records` is what they leave in the undo log (shellenv.state), were they unset before.
-    """
-
-    variables: tuple[Variable, ...]
-    records: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(variable.name for variable in self.variables)
+def _is_plain(alias: Alias) -> bool:
+    return state.SEPARATOR not in alias.value
 
 
-def _block(variables: Iterable[Variable]) -> Block:
-    plain = tuple(variables)
-    words = (word for v in plain for word in ("v", v.name, "-", "=" + "".join(map(str, v.value))))
-    return Block(plain, "".join(state.encode(word) + state.SEPARATOR for word in words))
+def _is_plain_in_fish(alias: Alias) -> bool:
+    """Can `alias` be written as a function as it is? What it mentions may need a change."""
+    words = [alias.name, *alias.value.split(" ")]
+    return (
+        all(words)
+        and PLAIN_IN_ALIAS.issuperset("".join(words))
+        and not alias.name.startswith("-")
+        and alias.name not in alias.value
+        and not set(words[:2]).intersection(RESERVED_IN_FISH.split())
+    )
 
 
-def _split(variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
+def _split(shell: Shell, variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
     """Those that can be set all at once before the others without making a difference, and the
     others: with references; or referred to by one further up, which means the outer value; or with
-    a value that the undo log encodes, since a block's values are compared with the log as they are;
-    or one that a dock may hold, under which it is to go.
+    a value that the undo log encodes; or one that a dock may hold, under which it is to go; or one
+    that fish reads as something else than it was set to.
     """
     plain: list[Variable] = []
     others: list[Variable] = []
@@ -173,6 +207,7 @@ def _split(variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable
     for variable in variables:
         references = set(_references(variable.value))
         apart = variable.name in state.DOCKED or _is_encoded(variable)
+        apart = apart or (shell.name == "fish" and variable.name.endswith("PATH"))
         later = apart or references or variable.name in referred
         (others if later else plain).append(variable)
         referred |= references

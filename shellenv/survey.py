@@ -227,7 +227,10 @@ def survey(
         inherits=lambda directory: not config.stands_alone(reader.of_directory(directory)),
     )
     for path in detection.consulted:
-        reader.look(path)
+        read = path in reader.seen
+        if reader.look(path) and path.endswith("/bin/activate") and activate != "activate":
+            # another shell's script: unless it had to be approved, it only has to be there
+            reader.seen[path] = reader.seen[path] if read else PRESENT
     directories = detection.project.directories if detection.project else ()
     inner = [(directory, reader.of_directory(directory)) for directory in directories]
     groups = (

@@ -3,7 +3,7 @@ __shellenv_fresh() {
 {% if guard.never %}
   return 1
 {% else %}
-  [[ "${SHELLENV_VENV_DIR-}|${SHELLENV_PROMPT-}|${SHELLENV_QUIET-}" == {{ guard.overrides }}
+  [[ "${HOME-}|${SHELLENV_VENV_DIR-}|${SHELLENV_PROMPT-}|${SHELLENV_QUIET-}" == {{ guard.overrides }}
 {%- if guard.stamps %} &&
     -d {{ guard.stamps }}
 {%- endif %}
@@ -37,7 +37,7 @@ __shellenv_apply() {
       \test "
         {%- for name in short.variable_names -%} ${ {{- name }}+=}${ {{- name }}-}{{ us }} {%- endfor -%}
         {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+=}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
-      " = {{ short.values }} || \return
+      " = {{ short.states }} || \return
 {% if short.variables %}
       \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
 

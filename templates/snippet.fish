@@ -1,62 +1,123 @@
 # shellenv snippet {{ version }}
-function __shellenv_fresh
-{% if guard.never %}
-    return 1
-{% else %}
-    test "$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET" = {{ guard.overrides }}
+set -g __shellenv_overrides {{ guard.overrides }}
+set -g __shellenv_watch
+{%- if guard.never %} -n yes
+{%- else %} -n ''
 {%- if guard.stamps %} \
-        -a -d {{ guard.stamps }}
+    -o ! -d {{ guard.stamps }}
 {%- endif %}
 {%- for path in guard.changed if guard.stamps %}
 {%- set stamp = guard.stamps ~ '/' ~ loop.index0 %} \
-        -a ! {{ path }} -nt {{ stamp }} -a ! {{ path }} -ot {{ stamp }}
+    -o {{ path }} -nt {{ stamp }} -o {{ path }} -ot {{ stamp }}
 {%- endfor %}
 {%- for path in (() if guard.stamps else guard.changed) + guard.present %} \
-        -a -e {{ path }}
+    -o ! -e {{ path }}
 {%- endfor %}
 {%- for path in guard.absent %} \
-        -a ! -e {{ path }}
+    -o -e {{ path }}
 {%- endfor %}
+{%- endif %}
 
+set -g __shellenv_printed
+{% if short %}
+function __shellenv_clear
+    test -z "$__shellenv_timeless$__shellenv_carry
+    {%- if plan.venv -%} $__shellenv_declined {%- endif -%} "
+    or return
+{% if plan.venv %}
+    set -q VIRTUAL_ENV VIRTUAL_ENV_PROMPT PYTHONHOME
+    test $status -eq 3
+    or return
+{% endif %}
+{% for count, names in short.lots %}
+    set -q{% for name in names %} {{ name }}{% endfor %}
+
+    test $status -eq {{ count }}
+    or return
+{% endfor %}
+{% if short.functions %}
+    builtin functions -q{% if plan.venv %} deactivate{% endif %}{% for alias in short.aliases %} {{ alias.name }}{% endfor %}
+
+    test $status -eq {{ short.functions }}
 {% endif %}
 end
+{% endif %}
 function __shellenv_apply
     __shellenv_begin {{ plan.key }} {{ plan.root }}{% for hook in plan.hooks %} {{ hook.id }}{% endfor %}
 
+{% if short %}
+    if __shellenv_clear
+        function __shellenv_shortcut
+{% if short.variables %}
+{% for count, names in short.lots %}
+            set -qg{% for name in names %} {{ name }}{% endfor %}
+
+            or return
+{% endfor %}
+            test "x{% for name in short.variable_names %}${{ name }}{{ us }}{% endfor %}" = {{ 'x' ~ short.text }}
+            or return
+            set -eg{% for name in short.variable_names %} {{ name }}{% endfor %}
+
+{% endif %}
+            return 0
+        end
+        set -g __shellenv_path "$PATH" {% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
+        set -g __shellenv_short {{ short.records }}
 {% if plan.venv %}
-    __shellenv_activate {{ plan.venv.path }}{% for word in plan.venv.words %} {{ word }}{% endfor %}
+        set -g __shellenv_standard yes
+        set -g __shellenv_ours {{ plan.venv.path }}
+        __shellenv_source_activate {{ plan.venv.path }}
+        set -g __shellenv_ours "$VIRTUAL_ENV"
+        set -q _OLD_VIRTUAL_PATH # exported by the scripts, but of no use to programs
+        and set -gu _OLD_VIRTUAL_PATH{% for directory in plan.path %} {{ directory.path }}{% endfor %} $_OLD_VIRTUAL_PATH
+{% endif %}
+{% if plan.path %}
+        set -gx PATH{% for directory in plan.path %} {{ directory.path }}{% endfor %} $PATH
+{% endif %}
+        set -g __shellenv_path[2] "$PATH"
+{% for variable in short.variables %}
+        set -gx {{ variable.name }} {{ variable.value }}
+{% endfor %}
+{% if short.aliases %}
+        set -g __shellenv_functions{% for alias in short.aliases %} {{ alias.name }}{% endfor %}
+
+        set -g __shellenv_wraps{% for alias in short.aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
+
+{% for alias, command in short.commands %}
+        function {{ alias.name }} --wraps {{ alias.value }} --description {{ 'alias ' ~ alias.name ~ '=' ~ alias.value }}
+            {{ command }} $argv
+        end
+{% endfor %}
+{% endif %}
+    else
+{% endif %}
+{% if plan.venv %}
+{% if short %}    {% endif %}    __shellenv_activate {{ plan.venv.path }}{% for word in plan.venv.words %} {{ word }}{% endfor %}
 
 {% endif %}
 {% if plan.path %}
-    __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
+{% if short %}    {% endif %}    __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
 
 {% endif %}
-{% if block.variables %}
-    set -l __shellenv_values
-    {%- for variable in block.variables %} \
-        {{ variable.value }}
-    {%- endfor %}
+{% for run in plain_runs %}
+{% if short %}    {% endif %}    __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
 
-    if __shellenv_free{% for name in block.names %} {{ name }}{% endfor %}
-
-{% for name in block.names %}
-        set -gx {{ name }} $__shellenv_values[{{ loop.index }}]
 {% endfor %}
-        __shellenv_block {{ block.records }}{% for name in block.names %} {{ name }}{% endfor %}
+{% set aliases = short.aliases if short else plan.aliases %}
+{% if aliases %}
+{% if short %}    {% endif %}    __shellenv_alias{% for alias in aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
 
-    else
-        __shellenv_set{% for name in block.names %} {{ name }} $__shellenv_values[{{ loop.index }}]{% endfor %}
-
+{% endif %}
+{% if short %}
     end
 {% endif %}
 {% for run in runs %}
     __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
 
 {% endfor %}
-{% if plan.aliases %}
-    __shellenv_alias{% for alias in plan.aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
-
-{% endif %}
+{% for alias in plan.aliases if short and alias not in short.aliases %}
+    __shellenv_alias {{ alias.name }} {{ alias.value }}
+{% endfor %}
 {% if plan.marker %}
     __shellenv_mark {{ plan.marker }}
 {% endif %}

@@ -75,7 +75,9 @@ class Environment:
         host = f"{dock.user}@{dock.target}"
         words = ["shellenv", "dock", "--for", "bash", str(self.shell.pid), host]
         code = subprocess.check_output(user.argv(*words), env=self.env, cwd=self.home, text=True)
-        hook = subprocess.check_output(user.argv("shellenv", "hook", "bash"), env=self.env, text=True)
+        hook = subprocess.check_output(
+            user.argv("shellenv", "hook", "bash"), env=self.env, text=True
+        )
         script = hook.replace("--install", "--definitions") + f"__shellenv_load_dock\n{code}env -0"
         shown = subprocess.check_output(user.argv("bash", "-c", script), env=self.env, text=True)
         self.env = dict(word.split("=", 1) for word in shown.split("\0") if "=" in word)

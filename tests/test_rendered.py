@@ -44,8 +44,8 @@ OPTIONS = ("venv", "path", "variables", "aliases", "hooks", "marker", "notices")
 WATCHED = (Watch("/a", 1), Watch("/b 'c", 2), Watch("/d $e", PRESENT), Watch("/e", None))
 STAMPS = "/st am'ps"
 GUARDS = (
-    *(Guard(watch, stamps, "a|b|c'") for watch in (WATCHED, ()) for stamps in (STAMPS, None)),
-    *(Guard((watch,), STAMPS, "||") for watch in WATCHED),
+    *(Guard(watch, stamps, "/h|a|b|c'") for watch in (WATCHED, ()) for stamps in (STAMPS, None)),
+    *(Guard((watch,), STAMPS, "/h|||") for watch in WATCHED),
     Guard(never=True),
 )
 
