@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from shellenv.engine import Engine, EngineError
+from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
 from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal
 
@@ -37,7 +37,7 @@ def run(engine: Engine, name: str, stdin: bool, removed: bool) -> End:
 
     Signals go to the command: those from our terminal to all of its process group, what was sent
     to us alone to its first process. Ctrl-Z pauses the container. Raises ShellenvError if it cannot
-    be started, or if the connection to the engine is lost.
+    be started, and LostError if the connection to the engine is lost.
     """
     return _Attachment(engine, name, stdin, removed).run()
 
@@ -48,6 +48,14 @@ def signal_group(engine: Engine, path: str, number: int) -> None:
     name = signal.Signals(number).name.removeprefix("SIG")
     made = engine.post(f"{path}/exec", {"Cmd": ["sh", "-c", TO_GROUP, name]})
     engine.post(f"/exec/{made['Id']}/start", {"Detach": True})
+
+
+def _received(connection: socket.socket) -> bytes:
+    """What there is; nothing at the end, however it has come about."""
+    try:
+        return connection.recv(CHUNK)
+    except ConnectionError:
+        return b""
 
 
 class _Attachment:
@@ -116,7 +124,7 @@ class _Attachment:
                 if fd == signals:
                     self._signal(*os.read(signals, 2))
                 elif fd == ending.fileno():
-                    chunk = ending.recv(CHUNK)
+                    chunk = _received(ending)
                     status += chunk
                     if not chunk:
                         return self._ended(status)
@@ -136,7 +144,7 @@ class _Attachment:
         try:
             code = int(json.loads(status)["StatusCode"])
         except (ValueError, KeyError, TypeError):
-            raise ShellenvError(
+            raise LostError(
                 "the connection to the Docker Engine was lost", "the next run removes what is left"
             ) from None
         return End(code, 0, self.interrupted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shellenv import connect, state
+from shellenv import connect, detached, state
 from shellenv.cli import needs_hook, write
 from shellenv.connection import Facts, Place
 from shellenv.context import Context
@@ -29,6 +29,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     shell = shell_named(name)
     place, facts = connect.join(ctx, connect.resolve(ctx, host), host, int(pid))
     write(shell.call("__shellenv_dock", *words(place, facts)))
+    detached.tell(ctx, place, facts)
     return 0
 
 

@@ -28,6 +28,10 @@ class EngineError(ShellenvError):
         self.code = code
 
 
+class LostError(ShellenvError):
+    """The connection to the engine is gone: what has become of a container is not known."""
+
+
 class Response(NamedTuple):
     """An answer: the HTTP status and the whole body."""
 

@@ -29,7 +29,10 @@ class Outcome(NamedTuple):
 class Environment:
     """A project, and one execution environment that it runs in, for a user who is not root."""
 
-    def __init__(self, name: str, user: User, images: Images, dock: RealDock | None) -> None:
+    def __init__(
+        self, name: str, user: User, images: Images, dock: RealDock | None, target: str = ""
+    ) -> None:
+        """`target` is where the dock is, if a proxy is in front of it."""
         self.name = name
         self.shell: subprocess.Popen[bytes] | None = None
         self.engine = dock.docker if dock else engine
@@ -55,15 +58,15 @@ class Environment:
             subprocess.run([*python, self.home / ".venv" / "api"], check=True, env=self.env)
         if dock is not None:
             dock.load(images.base)
-            self._dock(dock)
+            self._dock(dock, target or dock.target)
         done = self.run("true")
         assert done.status == 0, done
 
-    def _dock(self, dock: RealDock) -> None:
+    def _dock(self, dock: RealDock, target: str) -> None:
         """Have runs in a docked shell's environment; a process stands for that shell."""
         user = self.user
         with user.known_hosts.open("a") as stream:
-            stream.write(dock.known_line())
+            stream.write(dock.known_line("[{}]:{}".format(*target.rsplit(":", 1))))
         user.own(user.known_hosts)
         runtime = user.base / f"{self.name}-run"
         runtime.mkdir(mode=0o700)
@@ -72,7 +75,7 @@ class Environment:
         config = self.home / ".config" / "shellenv" / "dockerutils.cfg"
         write(config, config.read_text() + "[shellenv.sync]\nremote_root = ~/workspace\n")
         self.shell = subprocess.Popen([*user.argv("sleep", "3600")])
-        host = f"{dock.user}@{dock.target}"
+        host = f"{dock.user}@{target}"
         words = ["shellenv", "dock", "--for", "bash", str(self.shell.pid), host]
         code = subprocess.check_output(user.argv(*words), env=self.env, cwd=self.home, text=True)
         hook = subprocess.check_output(
@@ -123,6 +126,14 @@ class Environment:
             data = stdin if isinstance(stdin, bytes) else None
             stdout, stderr = child.communicate(data, TIMEOUT)
         return Outcome(child.returncode, stdout, self.own(stderr))
+
+    def shell_command(self, line: str) -> Outcome:
+        """A line of sh in the project, from its start to its end."""
+        argv = [*self.as_user(), "sh", "-c", line]
+        done = subprocess.run(
+            argv, cwd=self.root, env=self.env, capture_output=True, check=False, timeout=TIMEOUT
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def own(self, stderr: bytes) -> bytes:
         """What the command itself said, behind the reason and the command line."""

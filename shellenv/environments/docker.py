@@ -17,7 +17,7 @@ from typing import NamedTuple
 from shellenv import attach, baseimage, dependencies, layers, terminal
 from shellenv.cli import say
 from shellenv.config import is_yes
-from shellenv.engine import Engine, local_host
+from shellenv.engine import Engine, LostError, local_host
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.layers import Account, Image, Recipe
@@ -33,13 +33,19 @@ def _nothing() -> None:
     """No bracket around a run."""
 
 
+def _ignore(_: str) -> None:
+    """Nobody wants to know."""
+
+
 class Place(NamedTuple):
     """Where the containers are.
 
     `host` is the engine's address (as in DOCKER_HOST), `name` what people call it, `source` the
     project's directory on the engine's machine, where `uid` and `gid` are the user's. `before` and
     `after` bracket everything that uses that directory; `after` is called if `before` returned,
-    whatever came then. `driver` is docker's log driver: `none` keeps no output.
+    whatever came then. `driver` is docker's log driver: `none` keeps no output. `noted` is told the
+    container's name before a run that goes on if the connection to the engine is lost, and `seen`
+    once its end was seen; None where a container lives no longer than the run.
     """
 
     host: str
@@ -50,6 +56,8 @@ class Place(NamedTuple):
     before: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
     driver: str = "none"
+    noted: Callable[[str], None] | None = None
+    seen: Callable[[str], None] = _ignore
 
 
 class Streams(NamedTuple):
@@ -85,14 +93,19 @@ class Docker:
     def run(self) -> End:
         self._sweep()
         self.place.before()
+        lost = False
         try:
             image = layers.make(self.engine, self._recipe(), self._cli())
             say(self._shown(image))
             return self._supervised(image)
+        except LostError:
+            lost = True  # and goes on, so there is nothing to finish
+            raise
         finally:
             # The terminal may be gone by now: what has begun is finished all the same.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            self.place.after()
+            if not lost:
+                self.place.after()
 
     # What it consists of
 
@@ -127,7 +140,7 @@ class Docker:
         scene, request, streams = self.scene, self.scene.request, self.streams
         config = scene.found.config
         directory = scene.ctx.cwd[len(scene.project.root.rstrip("/")) :]
-        words = [*([] if request.keep else ["--rm"]), "--init"]
+        words = [*(["--rm"] if self.transient or (by_hand and not request.keep) else []), "--init"]
         words += [f"-{'i' * streams.stdin}{'t' * streams.tty}"] if streams.stdin else []
         if not by_hand:
             words += ["--name", self.name, "--log-driver", self.place.driver]
@@ -217,15 +230,26 @@ class Docker:
 
     # Running it
 
+    @property
+    def transient(self) -> bool:
+        """Is the engine to remove the container at its end? Not if its end may not be seen."""
+        return not self.scene.request.keep and self.place.noted is None
+
     def _supervised(self, image: Image) -> End:
         words, hidden = self._words(image)
         _check_text(words)
         env = {**self._environment(), **hidden}
+        if self.place.noted is not None:
+            self.place.noted(self.name)
         if self.streams.tty:
             argv = [self.program, "run", *words]
             end = terminal.run(self.engine, self.name, argv, env, self._remove)
+            end = self._confirmed(end)
         else:
             end = self._attached(words, env)
+        if self.place.noted is not None and not self.scene.request.keep:
+            self._remove()
+        self.place.seen(self.name)
         if self.scene.request.keep:
             say(f"shellenv: kept as {self.name}", f"docker rm -f {self.name} removes it")
         return end
@@ -233,12 +257,29 @@ class Docker:
     def _attached(self, words: list[str], env: dict[str, str]) -> End:
         try:
             _create([self.program, "create", *words], env)
-            return attach.run(
-                self.engine, self.name, self.streams.stdin, not self.scene.request.keep
-            )
+            return attach.run(self.engine, self.name, self.streams.stdin, self.transient)
+        except LostError:
+            if self.place.noted is None:
+                self._remove()
+            raise
         except BaseException:
             self._remove()
             raise
+
+    def _confirmed(self, end: End) -> End:
+        """`end`, as the docker CLI has told it: it cannot say that it has lost the engine. Raises
+        LostError if the container goes on, or if nobody can know."""
+        if self.place.noted is None:
+            return end
+        try:
+            found = self.engine.get(f"/containers/{self.name}/json")
+        except ShellenvError:
+            running = True
+        else:
+            running = bool(found) and found["State"]["Running"]
+        if running:
+            raise LostError("the connection to the Docker Engine was lost", "")
+        return end
 
     def _remove(self) -> None:
         """End the container, at once, if it is there."""
@@ -251,6 +292,8 @@ class Docker:
         """Remove the containers of runs on this machine that were killed."""
         import json
 
+        if self.place.noted is not None:
+            return  # they go on
         machine, _, _ = _owner()
         filters = json.dumps({"label": [f"shellenv.machine={machine}"]})
         for found in self.engine.get("/containers/json", all="1", filters=filters) or ():

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
-from shellenv import connect, connection
+from shellenv import connect, connection, detached
 from shellenv.cli import say
 from shellenv.connection import Facts
+from shellenv.detached import Note
+from shellenv.engine import LostError
 from shellenv.environments import Scene
 from shellenv.environments.docker import Docker, Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
+from shellenv.supervisor import End
 from shellenv.sync import bracket, report
 from shellenv.sync.settings import Settings, settings
+
+LOST = 255
+"""The status of a run whose end was not seen: ssh's own (ssh(1), EXIT STATUS)."""
 
 
 def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
@@ -50,16 +57,39 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
                 "shellenv: sync-down brings the rest, once that is mended",
             )
 
+    def noted(container: str) -> None:
+        note = Note(container, where.directory, scene.project.root, os.getpid())
+        detached.write(ctx, note)
+
+    detached.tell(ctx, where, facts)
     place = Place(
         host=facts.docker_host,
         name=facts.moniker,
         source=directory(found, facts),
         uid=facts.uid,
         gid=facts.gid,
+        driver="json-file",
+        noted=noted,
+        seen=partial(detached.forget, ctx),
     )
     if scene.request.sync:
         place = place._replace(before=before, after=after)
-    return Docker(scene, place)
+    return Remote(scene, place)
+
+
+class Remote(Docker):
+    """A run at a dock, which goes on if the connection to the dock is lost."""
+
+    def run(self) -> End:
+        try:
+            return super().run()
+        except LostError:
+            dock, run = self.place.name, self.name
+            say(
+                f"shellenv: the connection to {dock} was lost; {run} goes on there",
+                "run-shell, sync-down and dock say what has become of it",
+            )
+            return End(LOST)
 
 
 def _dock(scene: Scene) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from shellenv import detached
 from shellenv.cli import parser, say, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
@@ -48,6 +49,8 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
 
     with connected(ctx, chosen.dock) as (place, facts):
         label = facts.moniker
+        if direction == bracket.DOWN:
+            detached.tell(ctx, place, facts)
         wish = bracket.wish(found, place, label)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,

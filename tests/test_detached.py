@@ -1,0 +1,105 @@
+"""Runs at a dock whose connection is lost go on there, and one hears of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dock import Images, RealDock
+from harness import TIMEOUT
+from proxies import Proxy
+from runs import Environment
+from servers import User
+
+pytestmark = pytest.mark.needs("setpriv", "docker")
+
+
+@pytest.fixture
+def proxy(real_dock: RealDock) -> Iterator[Proxy]:
+    with Proxy(real_dock.target) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def environment(
+    user: User, images: Images, real_dock: RealDock, proxy: Proxy
+) -> Iterator[Environment]:
+    """A project whose dock is behind a network that can go away."""
+    for left in ("remote-home", "remote-run"):
+        shutil.rmtree(user.base / left, ignore_errors=True)
+    environment = Environment("remote", user, images, real_dock, proxy.target)
+    yield environment
+    environment.remove()
+    for left in ("remote-home", "remote-run"):
+        shutil.rmtree(user.base / left, ignore_errors=True)
+
+
+def lose(environment: Environment, proxy: Proxy, code: str) -> str:
+    """Run `code`, lose the connection once it has said `begin`; what the run then says."""
+    with environment.start("bash", "-c", code) as child:
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.readline() == b"begin\n"
+        proxy.refuse()
+        proxy.cut()
+        said = child.stderr.read().decode()
+        assert child.wait(TIMEOUT) == 255
+    proxy.accept()
+    return said
+
+
+def says(environment: Environment, command: str) -> str:
+    done = environment.shell_command(command)
+    assert done.status == 0, done
+    return done.stderr.decode()
+
+
+def test_a_run_goes_on_and_its_output_status_and_files_are_offered(
+    environment: Environment, proxy: Proxy
+) -> None:
+    said = lose(
+        environment,
+        proxy,
+        "echo begin; sleep 3; echo more; echo odd >&2; echo made >made; exit 3",
+    )
+    assert "goes on there" in said
+    (name,) = environment.containers()
+    assert name in said
+    assert f"{name}, whose connection was lost, still runs" in says(environment, "sync-down")
+    end = time.monotonic() + TIMEOUT
+    while environment.engine("inspect", "-f", "{{.State.Running}}", name).strip() == "true":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert "has ended with status 3" in says(environment, "sync-down")
+    assert (environment.root / "made").read_text() == "made\n"
+    kept = environment.home / ".local/state/shellenv/runs"
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {
+        f"{name}.out": "begin\nmore\n",
+        f"{name}.err": "odd\n",
+    }
+    assert environment.containers() == []
+    assert "whose connection was lost" not in says(environment, "sync-down")
+
+
+@pytest.mark.parametrize("command", ["dock {host}", "run-shell -- true"])
+def test_dock_and_run_shell_tell_of_it_too(
+    environment: Environment, proxy: Proxy, real_dock: RealDock, command: str
+) -> None:
+    lose(environment, proxy, "echo begin; sleep 1000")
+    (name,) = environment.containers()
+    host = f"{real_dock.user}@{proxy.target}"
+    text = command.format(host=f"--for bash {os.getpid()} {host}")
+    said = says(environment, f"shellenv {text}")
+    assert f"{name}, whose connection was lost, still runs" in said
+    environment.engine("rm", "-f", name)
+
+
+def test_a_run_whose_end_is_seen_leaves_no_note(environment: Environment) -> None:
+    assert environment.ok("echo", "fine") == b"fine\n"
+    kept: Path = environment.home / ".local/state/shellenv/runs"
+    assert list(kept.iterdir()) == []
+    assert environment.containers() == []
