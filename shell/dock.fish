@@ -167,8 +167,8 @@ function __shellenv_dock_publish
     end
     for word in $words
         __shellenv_replace $word % %25
-        __shellenv_replace $__shellenv_text $__shellenv_us %1F
-        set text $text$__shellenv_text$__shellenv_us
+        __shellenv_replace $__shellenv_replaced $__shellenv_us %1F
+        set text $text$__shellenv_replaced$__shellenv_us
     end
     set -gx __SHELLENV_DOCK_UNDO $text
 end
@@ -178,8 +178,8 @@ function __shellenv_dock_inherit
     set -l words
     for word in (string split -- $__shellenv_us $__SHELLENV_DOCK_UNDO)
         __shellenv_replace $word %1F $__shellenv_us
-        __shellenv_replace $__shellenv_text %25 %
-        set -a words $__shellenv_text
+        __shellenv_replace $__shellenv_replaced %25 %
+        set -a words $__shellenv_replaced
     end
     test "$words[2]" = 1
     or return # another version's

@@ -21,7 +21,6 @@ __shellenv_aliases= __shellenv_sh_glob=
 [[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
-__shellenv_static=${${(%):-%x}:h} # where this file is, and dock.zsh
 __shellenv_version=3 # of what snippets call: shellenv/shells.py has it, too
 
 # What this shell remembers; it survives a second eval of this file.
@@ -30,6 +29,7 @@ __shellenv_initialize() {
   zmodload zsh/parameter
   typeset -g __shellenv_shell=zsh
   typeset -g __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
+  typeset -g __shellenv_static=${${(%):-%x}:h} # where this file is, and dock.zsh
   typeset -g __shellenv_nul=$'\0'
   typeset -g __shellenv_key=             # the directory whose snippet is applied
   typeset -g __shellenv_root=            # the root of its project
@@ -747,12 +747,12 @@ __shellenv_install() {
   typeset -ga precmd_functions chpwd_functions
   precmd_functions=(__shellenv_update ${precmd_functions:#__shellenv_update})
   chpwd_functions=(__shellenv_update ${chpwd_functions:#__shellenv_update})
+  (( ! $+functions[compdef] )) || compdef __shellenv_dock_complete dock ssh-dock unregister-dock
 }
 
 [[ -n ${__shellenv_shell-} ]] || __shellenv_initialize
 if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv export`
   __shellenv_install
-  (( ! $+functions[compdef] )) || compdef __shellenv_dock_complete dock ssh-dock unregister-dock
   # A script has no prompt that could notice where it is.
   [[ -o interactive ]] || __shellenv_update
 fi

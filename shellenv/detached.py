@@ -104,7 +104,8 @@ def _tell(ctx: Context, engine: Engine, note: Note, moniker: str) -> None:
     saved = _save(ctx, engine, note, bool(found["Config"]["Tty"]))
     engine.delete(f"/containers/{name}", force="1", v="1")
     forget(ctx, name)
-    output, root = " and ".join(paths.tilde(ctx, path) for path in saved), paths.tilde(ctx, note.root)
+    output = " and ".join(paths.tilde(ctx, path) for path in saved)
+    root = paths.tilde(ctx, note.root)
     say(
         f"{what} has ended with status {found['State']['ExitCode']}",
         f"its output is in {output}; its files come with sync-down in {root}",

@@ -807,7 +807,7 @@ def test_ctrl_c_at_any_moment_docks_or_does_not(shell: Shell, gpu: RealDock) -> 
                 while True:
                     session.wait(timeout=1)
             except pexpect.TIMEOUT:
-                pass
+                session.drain()
             docked = session.value("SHELLENV_DOCK") == "gpu"
             assert docked == session.prompt.startswith("[dock:gpu] ")
             assert docked == (session.value("DOCKER_HOST") != "tcp://old")
