@@ -30,6 +30,13 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What docker makes of an image without a PATH."""
 
 
+PROJECT = "shellenv.project"
+"""The label of a project's images, containers and volume: its directory."""
+
+KEPT = 6
+"""How many of a project's images stay; the older ones go when a new one is made."""
+
+
 class Account(NamedTuple):
     """Who one is in the container."""
 
@@ -42,16 +49,19 @@ class Account(NamedTuple):
 class Recipe(NamedTuple):
     """What an image is made from, besides its base.
 
-    `target` is where the project is mounted, `mounts` the docker options that mount it and the
-    home; the first layer gets it read-only, by `frozen`.
+    `root` is the project's directory, `target` where it is mounted, `volume` the home's name.
+    `mounts` are the docker options that mount both; the first layer gets the project read-only, by
+    `frozen`.
     """
 
     project: str
+    root: str
     base: Base
     account: Account
     target: str
     setup: str
     dependencies: Dependencies
+    volume: str
     mounts: tuple[str, ...]
     frozen: tuple[str, ...]
     indexes: Mapping[str, str]
@@ -90,8 +100,12 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
     if image is None:
         say(f"shellenv: making {tags[0]} from {source}, once")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
+    labels = {PROJECT: recipe.root}
+    engine.post("/volumes/create", {"Name": recipe.volume, "Labels": labels})
     say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
-    return _second(engine, recipe, docker, image, tags[1])
+    image = _second(engine, recipe, docker, image, tags[1])
+    _prune(engine, recipe.root)
+    return image
 
 
 class Docker:
@@ -203,7 +217,8 @@ def _kept(
         docker.build(name, words, script, title)
         repo, _, version = tag.rpartition(":")
         # Labels of the container would be the image's, and those of all containers of it.
-        cleared = [f'LABEL {label.partition("=")[0]}=""' for label in docker.labels[1::2]]
+        names = [label.partition("=")[0] for label in docker.labels[1::2]]
+        cleared = [f'LABEL {name}=""' for name in names if name != PROJECT]
         engine.post(
             "/commit",
             {},
@@ -217,6 +232,16 @@ def _kept(
     image = _inspect(engine, tag)
     assert image is not None
     return image
+
+
+def _prune(engine: Engine, root: str) -> None:
+    """Remove the project's oldest images, but for those in use."""
+    from json import dumps
+
+    filters = dumps({"label": [f"{PROJECT}={root}"]})
+    found = engine.get("/images/json", filters=filters) or []
+    for image in sorted(found, key=lambda image: -image["Created"])[KEPT:]:
+        engine.delete(f"/images/{image['Id']}")
 
 
 def _base(engine: Engine, recipe: Recipe) -> Any:

@@ -55,12 +55,12 @@ class Environment:
         assert done.status == 0, done
 
     def remove(self) -> None:
-        """What a run leaves on purpose: images, and the volume of the home."""
-        if self.name == "venv":
-            return
-        label = f"shellenv.project={self.root}"
-        for name in engine("volume", "ls", "-qf", f"label={label}").split():
-            engine("volume", "rm", name)
+        """Remove what runs leave on purpose: images, and the volume of the home."""
+        label = f"label=shellenv.project={self.root}"
+        for volume in engine("volume", "ls", "-qf", label).split():
+            engine("volume", "rm", volume)
+        for image in engine("image", "ls", "-qf", label).split():
+            engine("image", "rm", image)
 
     def as_user(self) -> list[str]:
         return self.user.argv()
@@ -98,7 +98,7 @@ class Environment:
         lines = stderr.splitlines(keepends=True)
         assert lines[0].startswith(b"shellenv: " + self.name.encode() + b": "), stderr
         shown = b". " if self.name == "venv" else b"docker run "
-        first = next((n for n, line in enumerate(lines) if line.startswith(shown)), None)
+        first = next((n for n, line in enumerate(lines) if shown in line[:80]), None)
         assert first is not None, stderr
         return b"".join(lines[first + 1 :])
 

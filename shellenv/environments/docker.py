@@ -75,6 +75,8 @@ class Docker:
         self.base = baseimage.choose(
             scene.found.config, project.root, project.name, self.account.user, scene.request.image
         )
+        key = layers.digest(project.root, *map(str, self.account))
+        self.volume = f"shellenv-{baseimage.component(project.name)}-{key}"
         self.streams = _streams()
         self.name = _container_name(self.account.user, project.name)
 
@@ -103,21 +105,21 @@ class Docker:
         project = _mount(self.place.source, self.target)
         return Recipe(
             project=scene.project.name,
+            root=scene.project.root,
             base=self.base,
             account=self.account,
             target=self.target,
             setup=setup.value if setup else "",
             dependencies=dependencies.find(scene.project.root),
+            volume=self.volume,
             mounts=(*project, *self._home()),
             frozen=_mount(self.place.source, self.target, "readonly"),
             indexes={name: own[name] for name in dependencies.INDEXES if own.get(name)},
         )
 
     def _home(self) -> tuple[str, ...]:
-        """The volume that is the user's home in this project."""
-        key = layers.digest(self.scene.project.root, *map(str, self.account))
-        return _mount(f"shellenv-{baseimage.component(self.scene.project.name)}-{key}",
-                      self.account.home, kind="volume")  # fmt: skip
+        """The options that mount the volume which is the user's home in this project."""
+        return _mount(self.volume, self.account.home, kind="volume")
 
     def _words(self, image: Image, by_hand: bool = False) -> tuple[list[str], dict[str, str]]:
         """The words behind `docker run`, and the variables that they take from its environment.
@@ -262,7 +264,7 @@ class Docker:
 
     def _labels(self) -> list[str]:
         machine, pid, start = _owner()
-        found = [f"shellenv.project={self.scene.project.root}"]
+        found = [f"{layers.PROJECT}={self.scene.project.root}"]
         if not self.scene.request.keep:
             found += [f"shellenv.machine={machine}", f"shellenv.process={pid}/{start}"]
         return found
