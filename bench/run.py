@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def in_docker(home: Path, env: dict[str, str], base: str) -> None:
     print_it = [*words, "--print", "--", "true"]
     line = subprocess.check_output(print_it, cwd=root, env=env, stderr=subprocess.DEVNULL)
     shown = line.decode().split()
-    pairs = zip(shown, shown[1:], strict=False)
+    pairs = itertools.pairwise(shown)
     mounts = [f"--volume={value}" for option, value in pairs if option == "-v"]
     bare, same, ours = in_turns(
         lambda: timed(["docker", "run", "--rm", *mounts, base, "true"], root, env),

@@ -9,12 +9,13 @@ tag says what it was made from, so whether it is up to date is a question to the
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellenv import dependencies, installation
 from shellenv.baseimage import Base, component
 from shellenv.cli import say
+from shellenv.container import Mount, mount_words
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
 from shellenv.progress import watch
@@ -49,9 +50,7 @@ class Account(NamedTuple):
 class Recipe(NamedTuple):
     """What an image is made from, besides its base.
 
-    `root` is the project's directory, `target` where it is mounted, `volume` the home's name.
-    `mounts` are the docker options that mount both; the first layer gets the project read-only, by
-    `frozen`.
+    `root` is the project's directory, `source` mounts it at `target`, `home` is the user's.
     """
 
     project: str
@@ -61,9 +60,8 @@ class Recipe(NamedTuple):
     target: str
     setup: str
     dependencies: Dependencies
-    volume: str
-    mounts: tuple[str, ...]
-    frozen: tuple[str, ...]
+    source: Mount
+    home: Mount
     indexes: Mapping[str, str]
 
 
@@ -101,7 +99,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
         say(f"shellenv: making {tags[0]} from {source}, once")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
     labels = {PROJECT: recipe.root}
-    engine.post("/volumes/create", {"Name": recipe.volume, "Labels": labels})
+    engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
     say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
     image = _second(engine, recipe, docker, image, tags[1])
     _prune(engine, recipe.root)
@@ -111,10 +109,12 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
 class Docker:
     """The docker CLI at one engine, for what takes long: it shows progress as people know it."""
 
-    def __init__(self, program: str, env: Mapping[str, str], labels: Sequence[str]) -> None:
+    def __init__(
+        self, program: Callable[[], str], env: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
         self.program = program
         self.env = dict(env)
-        self.labels = [word for label in labels for word in ("--label", label)]
+        self.labels = labels
 
     def fetch(self, base: Base) -> None:
         """Build the base image if it is the project's own, else pull it."""
@@ -134,7 +134,7 @@ class Docker:
 
         say(shlex.join(["docker", *words]))
         done = subprocess.run(
-            [self.program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
+            [self.program(), *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
         )
         if done.returncode:
             raise ShellenvError(problem, "docker says above why; run-shell --image takes another")
@@ -142,7 +142,8 @@ class Docker:
     def build(self, name: str, words: Sequence[str], script: str, title: str) -> None:
         """Run `script` in a container called `name`, showing what it says. Raises ShellenvError if
         it fails."""
-        argv = [self.program, "run", "-i", "--init", "--name", name, *self.labels, *words]
+        labels = [word for k, v in self.labels.items() for word in ("--label", f"{k}={v}")]
+        argv = [self.program(), "run", "-i", "--init", "--name", name, *labels, *words]
         watch(title, argv, self.env, stdin=script.encode("utf-8", "surrogateescape"))
 
 
@@ -173,7 +174,8 @@ def _first(
     }
     settings = "".join(f"{name}={quote_posix(value)}\n" for name, value in values.items())
     script = _exports(recipe.indexes) + settings + code
-    words = ["--user", "0:0", "--workdir", "/", "--entrypoint", "sh", *recipe.frozen, source, "-s"]
+    words = ["--user", "0:0", "--workdir", "/", "--entrypoint", "sh"]
+    words += [*mount_words(recipe.source._replace(readonly=True)), source, "-s"]
     changes = [
         f'ENTRYPOINT ["{PREFIX}/enter"]',
         "CMD []",
@@ -196,7 +198,8 @@ def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: s
     ]
     script = _exports({**recipe.indexes, "HOME": account.home}) + "\n".join(lines) + "\n"
     words = ["--user", f"{account.uid}:{account.gid}", "--workdir", recipe.target]
-    words += ["--entrypoint", "sh", *recipe.mounts, first.tag, "-s"]
+    words += ["--entrypoint", "sh", *mount_words(recipe.source), *mount_words(recipe.home)]
+    words += [first.tag, "-s"]
     changes = [f'ENTRYPOINT ["{PREFIX}/enter"]', "CMD []"]
     title = f"installing {recipe.dependencies}"
     return _kept(engine, docker, words, script, title, tag, changes)
@@ -217,8 +220,7 @@ def _kept(
         docker.build(name, words, script, title)
         repo, _, version = tag.rpartition(":")
         # Labels of the container would be the image's, and those of all containers of it.
-        names = [label.partition("=")[0] for label in docker.labels[1::2]]
-        cleared = [f'LABEL {name}=""' for name in names if name != PROJECT]
+        cleared = [f'LABEL {name}=""' for name in docker.labels if name != PROJECT]
         engine.post(
             "/commit",
             {},

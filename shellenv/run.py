@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from shellenv.cli import parser, say, write
 from shellenv.context import Context
@@ -45,8 +45,17 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     return leave(environment.run())
 
 
-def _parse(args: Sequence[str]) -> tuple[Any, Request]:
+class Chosen(NamedTuple):
+    """What concerns this verb alone."""
+
+    env: str = ""
+    print: bool = False
+
+
+def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     """What stands before `--` is ours, what stands behind it is the command's."""
+    if args[:1] == ["--"] and args[1:]:
+        return Chosen(), Request(tuple(args[1:]))  # as a rule, and without argparse
     position = list(args).index("--") if "--" in args else len(args)
     own, command = list(args[:position]), tuple(args[position + 1 :])
     options = parser("run-shell")
@@ -74,7 +83,7 @@ def _parse(args: Sequence[str]) -> tuple[Any, Request]:
         if not name:
             options.error(f"-e {word}: there is no name")
         variables.append((name, value if separator else None))
-    return chosen, Request(
+    return Chosen(chosen.env, chosen.print), Request(
         command=command,
         image=chosen.image,
         gpu=chosen.gpu,

@@ -88,7 +88,8 @@ def test_remote_says_that_one_must_dock_first(home: Home) -> None:
     ]
 
 
-def test_without_the_docker_program_it_says_so(home: Home) -> None:
+def test_without_the_docker_program_it_says_so(home: Home, images: Images) -> None:
+    del images  # there is an engine, and it has no python:3-slim
     home.env["PATH"] = str(BIN)
     argv = ["/bin/sh", str(BIN / "shellenv"), "run-shell", "--env", "docker", "--", "true"]
     done = run(argv, home.env, home.project("api"))
