@@ -18,7 +18,7 @@ from typing import Any
 
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal
+from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
 
 CHUNK = 1 << 18
 
@@ -31,15 +31,26 @@ kill -s "$0" -- -$first
 first process is the only child of docker's init, which makes a group of it."""
 
 
+class LostError(ShellenvError):
+    """The engine does not answer any more; what becomes of the container is not known."""
+
+
 def run(engine: Engine, name: str, stdin: bool, removed: bool) -> End:
     """Start the container `name`, which was created with its streams attached (`-i` if `stdin`),
     and stay with it to its end, or until it is `removed` (`--rm`).
 
     Signals go to the command: those from our terminal to all of its process group, what was sent
     to us alone to its first process. Ctrl-Z pauses the container. Raises ShellenvError if it cannot
-    be started, or if the connection to the engine is lost.
+    be started, and LostError if the connection to the engine is lost.
     """
     return _Attachment(engine, name, stdin, removed).run()
+
+
+def _received(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(CHUNK)
+    except OSError:
+        return b""
 
 
 def signal_group(engine: Engine, path: str, number: int) -> None:
@@ -104,7 +115,7 @@ class _Attachment:
     def _pump(self, streams: socket.socket, ending: socket.socket, signals: int) -> End:
         streams.setblocking(False)
         open_streams, status = True, b""
-        while open_streams or not status.endswith(b"}\n"):
+        while open_streams or not status.rstrip().endswith(b"}"):
             poll = select.poll()
             poll.register(signals, select.POLLIN)
             if open_streams:
@@ -116,7 +127,7 @@ class _Attachment:
                 if fd == signals:
                     self._signal(*os.read(signals, 2))
                 elif fd == ending.fileno():
-                    chunk = ending.recv(CHUNK)
+                    chunk = _received(ending)
                     status += chunk
                     if not chunk:
                         return self._ended(status)
@@ -136,7 +147,7 @@ class _Attachment:
         try:
             code = int(json.loads(status)["StatusCode"])
         except (ValueError, KeyError, TypeError):
-            raise ShellenvError(
+            raise LostError(
                 "the connection to the Docker Engine was lost", "the next run removes what is left"
             ) from None
         return End(code, 0, self.interrupted)
@@ -187,7 +198,7 @@ class _Attachment:
             chunk = streams.recv(CHUNK)
         except BlockingIOError:
             return True
-        except OSError:
+        except OSError:  # the other connection says what has become of it
             return False
         view = memoryview(chunk)
         while view:
@@ -253,7 +264,7 @@ class _Attachment:
     def _pause(self) -> None:
         with suppress(EngineError):
             self.engine.post(f"{self.path}/pause")
-        os.kill(os.getpid(), signal.SIGSTOP)
+        stop()
         with suppress(EngineError):
             self.engine.post(f"{self.path}/unpause")
 

@@ -132,9 +132,10 @@ class Docker:
         import shlex
         import subprocess
 
+        program = self.program()
         say(shlex.join(["docker", *words]))
         done = subprocess.run(
-            [self.program(), *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
+            [program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
         )
         if done.returncode:
             raise ShellenvError(problem, "docker says above why; run-shell --image takes another")
@@ -215,7 +216,7 @@ def _kept(
     changes: Sequence[str],
 ) -> Image:
     """Run a script in a container and keep what it leaves as the image `tag`."""
-    name = f"shellenv_build_{tag.rpartition(':')[2]}_{os.getpid()}"
+    name = f"shellenv_build_{tag.rpartition(':')[2]}_{os.urandom(4).hex()}"
     try:
         docker.build(name, words, script, title)
         repo, _, version = tag.rpartition(":")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ import pexpect
 from dock import Images, engine
 from harness import TIMEOUT, write
 from servers import User
+
+_count = itertools.count(1)
 
 PROMPT = "ready$ "
 
@@ -32,7 +35,7 @@ class Environment:
     def __init__(self, name: str, user: User, images: Images) -> None:
         self.name = name
         self.user = user
-        self.home = user.base / f"{name}-home"
+        self.home = user.base / f"{name}-{next(_count)}"
         self.root = self.home / "projects" / "api"
         self.env = {
             "HOME": str(self.home),
@@ -59,8 +62,10 @@ class Environment:
         label = f"label=shellenv.project={self.root}"
         for volume in engine("volume", "ls", "-qf", label).split():
             engine("volume", "rm", volume)
-        for image in engine("image", "ls", "-qf", label).split():
-            engine("image", "rm", image)
+        while images := engine("image", "ls", "-qf", label).split():
+            for image in images:  # those that others were made from go last
+                with suppress(subprocess.CalledProcessError):
+                    engine("image", "rm", image)
 
     def as_user(self) -> list[str]:
         return self.user.argv()

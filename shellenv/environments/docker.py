@@ -72,6 +72,8 @@ class Docker:
         self.engine = Engine(place.host)
         project = scene.project
         self.target = self._setting("container_dir").rstrip("/") or project.root
+        if self.target == "/":
+            raise ShellenvError("/ cannot be mounted in a container", "go to a project's directory")
         self.account = _account(scene, place, self.target)
         self.base = baseimage.choose(
             scene.found.config, project.root, project.name, self.account.user, scene.request.image
@@ -234,6 +236,8 @@ class Docker:
             else:
                 self.engine.post("/containers/create", container.body(wanted), name=self.name)
             return attach.run(self.engine, self.name, wanted.stdin, removed=not wanted.keep)
+        except attach.LostError:
+            raise  # it may go on
         except BaseException:
             self._remove()
             raise
