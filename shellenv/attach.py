@@ -18,7 +18,7 @@ from typing import Any
 
 from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal
+from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
 
 CHUNK = 1 << 18
 
@@ -112,7 +112,7 @@ class _Attachment:
     def _pump(self, streams: socket.socket, ending: socket.socket, signals: int) -> End:
         streams.setblocking(False)
         open_streams, status = True, b""
-        while open_streams or not status.endswith(b"}\n"):
+        while open_streams or not status.rstrip().endswith(b"}"):
             poll = select.poll()
             poll.register(signals, select.POLLIN)
             if open_streams:
@@ -195,7 +195,7 @@ class _Attachment:
             chunk = streams.recv(CHUNK)
         except BlockingIOError:
             return True
-        except OSError:
+        except OSError:  # the other connection says what has become of it
             return False
         view = memoryview(chunk)
         while view:
@@ -261,7 +261,7 @@ class _Attachment:
     def _pause(self) -> None:
         with suppress(EngineError):
             self.engine.post(f"{self.path}/pause")
-        os.kill(os.getpid(), signal.SIGSTOP)
+        stop()
         with suppress(EngineError):
             self.engine.post(f"{self.path}/unpause")
 

@@ -223,6 +223,9 @@ VERBS: dict[str, Verb] = {
 AWAITED = ("hook", "export", "dock")
 """Verbs that a shell waits for, so they do without argparse (8 ms); `--help` is handled here."""
 
+QUICK = (*AWAITED, "run-shell")
+"""Verbs that start and end without what a long run of Python would want."""
+
 LOADERS = {
     "bash": 'put this line into ~/.bashrc: eval "$(shellenv hook bash)"',
     "zsh": 'put this line into ~/.zshrc: eval "$(shellenv hook zsh)"',
@@ -236,7 +239,7 @@ def program() -> NoReturn:
     A shell that waits for code does not wait until Python has counted its garbage (3 ms) and taken
     its modules apart (10 ms, with Jinja): the process just ends.
     """
-    waiting = sys.argv[1:2] and sys.argv[1] in AWAITED
+    waiting = sys.argv[1:2] and sys.argv[1] in QUICK
     if waiting:
         import gc
 

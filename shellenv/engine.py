@@ -163,19 +163,26 @@ def local_host(ctx: Context) -> str:
     return DEFAULT_HOST
 
 
+def cli_settings(ctx: Context) -> dict[str, Any]:
+    """The docker CLI's config.json; empty if there is none or it does not parse."""
+    found = _read_json(f"{_cli_directory(ctx)}/config.json")
+    return found if isinstance(found, dict) else {}
+
+
+def _cli_directory(ctx: Context) -> str:
+    env = ctx.shell_env or ctx.env
+    return env.get("DOCKER_CONFIG") or f"{ctx.home or ''}/.docker"
+
+
 def _of_context(ctx: Context, env: Mapping[str, str]) -> str:
     """The address in the docker context that counts; "" where none does or it has none."""
-    directory = env.get("DOCKER_CONFIG") or (f"{ctx.home}/.docker" if ctx.home else "")
-    name = env.get("DOCKER_CONTEXT", "")
-    if not name:
-        settings = _read_json(f"{directory}/config.json")
-        name = settings.get("currentContext", "") if isinstance(settings, dict) else ""
-    if not name or name == "default":
+    name = env.get("DOCKER_CONTEXT") or cli_settings(ctx).get("currentContext")
+    if not isinstance(name, str) or name == "default":
         return ""
     from hashlib import sha256
 
     key = sha256(name.encode()).hexdigest()
-    meta = _read_json(f"{directory}/contexts/meta/{key}/meta.json")
+    meta = _read_json(f"{_cli_directory(ctx)}/contexts/meta/{key}/meta.json")
     try:
         return str(meta["Endpoints"]["docker"]["Host"])
     except (KeyError, TypeError):

@@ -5,6 +5,7 @@ Aliases, hooks and secrets are not in it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from shellenv import state
@@ -80,23 +81,37 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 def _activated(env: Mapping[str, str], venv: Venv) -> dict[str, str]:
     """`env` after the activate script of `venv`; where bash cannot say, what such scripts do."""
-    import subprocess
-
     script = 'source "$0" >/dev/null 2>&1; exec env -0'
-    try:
-        command = ["bash", "--norc", "--noprofile", "-c", script, f"{venv.path}/bin/activate"]
-        quiet = {**env, PROMPT: "1"}  # or it makes and exports a PS1
-        done = subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True)
-    except OSError:
-        done = None
-    if done is not None and done.returncode == 0:
-        words = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    command = ["bash", "--norc", "--noprofile", "-c", script, f"{venv.path}/bin/activate"]
+    output = _output(command, {**env, PROMPT: "1"})  # or it makes and exports a PS1
+    if output is not None:
+        words = output.decode("utf-8", "surrogateescape").split("\0")
         after = dict(word.split("=", 1) for word in words if "=" in word)
         own = {name: env[name] for name in OWN if name in env}
         return {**{name: after[name] for name in after if name not in OWN}, **own}
     plain = {**env, "VIRTUAL_ENV": venv.path, "PATH": _front(f"{venv.path}/bin", env)}
     plain.pop("PYTHONHOME", None)
     return plain
+
+
+def _output(command: list[str], env: Mapping[str, str]) -> bytes | None:
+    """What a program prints; None if it fails or there is none.
+
+    Without subprocess, whose import alone would take longer.
+    """
+    reader, writer = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, old, new) for new, old in enumerate((null, writer, null))]
+    try:
+        pid = os.posix_spawnp(command[0], command, env, file_actions=actions)
+    except OSError:
+        pid = 0
+    finally:
+        os.close(writer)
+        os.close(null)
+    with open(reader, "rb") as stream:
+        output = stream.read()
+    return output if pid and os.waitpid(pid, 0)[1] == 0 else None
 
 
 def _declined(ctx: Context, plan: Plan) -> bool:

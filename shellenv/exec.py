@@ -30,7 +30,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     found = survey(there)
     for error in found.errors:
         raise error
-    _tell(found)
+    tell(found)
     env = environment(there, found)
     if directory is not None:
         env["PWD"] = there.cwd
@@ -53,7 +53,7 @@ def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
     return directory, command
 
 
-def _tell(found: Survey) -> None:
+def tell(found: Survey) -> None:
     """Say what the command will not have: a program cannot ask."""
     for blocked in found.blocked:
         if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):

@@ -9,12 +9,13 @@ tag says what it was made from, so whether it is up to date is a question to the
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellenv import dependencies, installation
 from shellenv.baseimage import Base, component
 from shellenv.cli import say
+from shellenv.container import Mount, mount_words
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
 from shellenv.progress import watch
@@ -30,6 +31,13 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What docker makes of an image without a PATH."""
 
 
+PROJECT = "shellenv.project"
+"""The label of a project's images, containers and volume: its directory."""
+
+KEPT = 6
+"""How many of a project's images stay; the older ones go when a new one is made."""
+
+
 class Account(NamedTuple):
     """Who one is in the container."""
 
@@ -42,18 +50,18 @@ class Account(NamedTuple):
 class Recipe(NamedTuple):
     """What an image is made from, besides its base.
 
-    `target` is where the project is mounted, `mounts` the docker options that mount it and the
-    home; the first layer gets it read-only, by `frozen`.
+    `root` is the project's directory, `source` mounts it at `target`, `home` is the user's.
     """
 
     project: str
+    root: str
     base: Base
     account: Account
     target: str
     setup: str
     dependencies: Dependencies
-    mounts: tuple[str, ...]
-    frozen: tuple[str, ...]
+    source: Mount
+    home: Mount
     indexes: Mapping[str, str]
 
 
@@ -90,17 +98,23 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
     if image is None:
         say(f"shellenv: making {tags[0]} from {source}, once")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
+    labels = {PROJECT: recipe.root}
+    engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
     say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
-    return _second(engine, recipe, docker, image, tags[1])
+    image = _second(engine, recipe, docker, image, tags[1])
+    _prune(engine, recipe.root)
+    return image
 
 
 class Docker:
     """The docker CLI at one engine, for what takes long: it shows progress as people know it."""
 
-    def __init__(self, program: str, env: Mapping[str, str], labels: Sequence[str]) -> None:
+    def __init__(
+        self, program: Callable[[], str], env: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
         self.program = program
         self.env = dict(env)
-        self.labels = [word for label in labels for word in ("--label", label)]
+        self.labels = labels
 
     def fetch(self, base: Base) -> None:
         """Build the base image if it is the project's own, else pull it."""
@@ -118,9 +132,10 @@ class Docker:
         import shlex
         import subprocess
 
+        program = self.program()
         say(shlex.join(["docker", *words]))
         done = subprocess.run(
-            [self.program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
+            [program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
         )
         if done.returncode:
             raise ShellenvError(problem, "docker says above why; run-shell --image takes another")
@@ -128,7 +143,8 @@ class Docker:
     def build(self, name: str, words: Sequence[str], script: str, title: str) -> None:
         """Run `script` in a container called `name`, showing what it says. Raises ShellenvError if
         it fails."""
-        argv = [self.program, "run", "-i", "--init", "--name", name, *self.labels, *words]
+        labels = [word for k, v in self.labels.items() for word in ("--label", f"{k}={v}")]
+        argv = [self.program(), "run", "-i", "--init", "--name", name, *labels, *words]
         watch(title, argv, self.env, stdin=script.encode("utf-8", "surrogateescape"))
 
 
@@ -159,7 +175,8 @@ def _first(
     }
     settings = "".join(f"{name}={quote_posix(value)}\n" for name, value in values.items())
     script = _exports(recipe.indexes) + settings + code
-    words = ["--user", "0:0", "--workdir", "/", "--entrypoint", "sh", *recipe.frozen, source, "-s"]
+    words = ["--user", "0:0", "--workdir", "/", "--entrypoint", "sh"]
+    words += [*mount_words(recipe.source._replace(readonly=True)), source, "-s"]
     changes = [
         f'ENTRYPOINT ["{PREFIX}/enter"]',
         "CMD []",
@@ -182,7 +199,8 @@ def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: s
     ]
     script = _exports({**recipe.indexes, "HOME": account.home}) + "\n".join(lines) + "\n"
     words = ["--user", f"{account.uid}:{account.gid}", "--workdir", recipe.target]
-    words += ["--entrypoint", "sh", *recipe.mounts, first.tag, "-s"]
+    words += ["--entrypoint", "sh", *mount_words(recipe.source), *mount_words(recipe.home)]
+    words += [first.tag, "-s"]
     changes = [f'ENTRYPOINT ["{PREFIX}/enter"]', "CMD []"]
     title = f"installing {recipe.dependencies}"
     return _kept(engine, docker, words, script, title, tag, changes)
@@ -198,12 +216,12 @@ def _kept(
     changes: Sequence[str],
 ) -> Image:
     """Run a script in a container and keep what it leaves as the image `tag`."""
-    name = f"shellenv_build_{tag.rpartition(':')[2]}_{os.getpid()}"
+    name = f"shellenv_build_{tag.rpartition(':')[2]}_{os.urandom(4).hex()}"
     try:
         docker.build(name, words, script, title)
         repo, _, version = tag.rpartition(":")
         # Labels of the container would be the image's, and those of all containers of it.
-        cleared = [f'LABEL {label.partition("=")[0]}=""' for label in docker.labels[1::2]]
+        cleared = [f'LABEL {name}=""' for name in docker.labels if name != PROJECT]
         engine.post(
             "/commit",
             {},
@@ -217,6 +235,16 @@ def _kept(
     image = _inspect(engine, tag)
     assert image is not None
     return image
+
+
+def _prune(engine: Engine, root: str) -> None:
+    """Remove the project's oldest images, but for those in use."""
+    from json import dumps
+
+    filters = dumps({"label": [f"{PROJECT}={root}"]})
+    found = engine.get("/images/json", filters=filters) or []
+    for image in sorted(found, key=lambda image: -image["Created"])[KEPT:]:
+        engine.delete(f"/images/{image['Id']}")
 
 
 def _base(engine: Engine, recipe: Recipe) -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from shellenv.cli import parser, say, write
 from shellenv.context import Context
 from shellenv.environments import Request, Scene, open_named
 from shellenv.errors import ShellenvError
+from shellenv.exec import tell
 from shellenv.hint import Hint, hint, image_sign
 from shellenv.progress import raise_when_ended
 from shellenv.supervisor import leave
-from shellenv.survey import Survey, survey
+from shellenv.survey import survey
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
@@ -31,7 +32,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     scene = Scene(ctx, found, project, request)
     choice = _choice(scene, chosen.env)
     say(f"shellenv: {choice.exec_env or 'nowhere to run'}: {choice.reason}")
-    _tell(found)
+    tell(found)
     if not choice.exec_env:
         raise ShellenvError(
             f"{project.name} has nothing to run in",
@@ -45,8 +46,17 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     return leave(environment.run())
 
 
-def _parse(args: Sequence[str]) -> tuple[Any, Request]:
+class Chosen(NamedTuple):
+    """What concerns this verb alone."""
+
+    env: str = ""
+    print: bool = False
+
+
+def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     """What stands before `--` is ours, what stands behind it is the command's."""
+    if args[:1] == ["--"] and args[1:]:
+        return Chosen(), Request(tuple(args[1:]))  # as a rule, and without argparse
     position = list(args).index("--") if "--" in args else len(args)
     own, command = list(args[:position]), tuple(args[position + 1 :])
     options = parser("run-shell")
@@ -74,7 +84,7 @@ def _parse(args: Sequence[str]) -> tuple[Any, Request]:
         if not name:
             options.error(f"-e {word}: there is no name")
         variables.append((name, value if separator else None))
-    return chosen, Request(
+    return Chosen(chosen.env, chosen.print), Request(
         command=command,
         image=chosen.image,
         gpu=chosen.gpu,
@@ -95,14 +105,3 @@ def _choice(scene: Scene, option: str) -> Hint:
     if image and not option and found.exec_env in ("", "venv"):
         return Hint("docker", f"--image {image}")
     return found
-
-
-def _tell(found: Survey) -> None:
-    """Say what the command will not have: a program cannot ask."""
-    for blocked in found.blocked:
-        if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):
-            say(f"shellenv: {blocked.path} is not allowed and not used")
-    for secret in found.plan.secrets if found.plan else ():
-        say(
-            f"shellenv: {secret.name} is a secret, which this version does not fetch; it is not set"
-        )

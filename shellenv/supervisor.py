@@ -59,6 +59,23 @@ def supervise(
     return _Supervisor(argv, env, forward, hangup, suspend, orphan_signal, reap).run()
 
 
+def stop() -> bool:
+    """Stop this process as Ctrl-Z would, until it is continued. False if the kernel does not do it
+    because nobody would continue us (an orphaned process group: POSIX.1-2017, XBD 11.1.4)."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
+    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
+    try:
+        signal.raise_signal(signal.SIGTSTP)
+        stopped = signal.SIGCONT in signal.sigpending()
+        if stopped:
+            signal.sigwait({signal.SIGCONT})
+        return stopped
+    finally:
+        signal.signal(signal.SIGTSTP, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def leave(end: End) -> int:
     """The exit status for `end`. After an interrupt this does not return: a shell whose loop or
     script is to end with us must see that SIGINT ended us (POSIX.1-2017, XCU 2.11)."""
@@ -175,9 +192,8 @@ class _Supervisor:
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)
                 end = End(code if code >= 0 else 128 - code, max(-code, 0), self.interrupted)
-        if end is None and self._stopped():
-            # It was stopped alone. Ctrl-Z stops us both; then it runs again by now.
-            os.kill(os.getpid(), signal.SIGSTOP)
+        # Ctrl-Z stops us both, and then it runs again by now; this one was stopped alone.
+        if end is None and self._stopped() and stop():
             self._send(signal.SIGCONT)
         return end
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from shellenv.attach import signal_group
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import GRACE, End, supervise
+from shellenv.supervisor import GRACE, End, stop, supervise
 
 WATCH = """read -r first rest </proc/1/task/1/children
 while [ -e "/proc/$first" ]; do
@@ -140,7 +140,7 @@ class _Terminal:
         os.kill(client, signal.SIGSTOP)
         raw = termios.tcgetattr(0)
         termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
-        os.kill(os.getpid(), signal.SIGSTOP)
+        stop()
         if os.tcgetpgrp(0) == os.getpgrp():
             termios.tcsetattr(0, termios.TCSADRAIN, raw)
         os.kill(client, signal.SIGCONT)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ import pexpect
 from dock import Images, RealDock, engine
 from harness import TIMEOUT, write
 from servers import User
+
+_count = itertools.count(1)
 
 PROMPT = "ready$ "
 
@@ -30,14 +33,14 @@ class Environment:
     """A project, and one execution environment that it runs in, for a user who is not root."""
 
     def __init__(
-        self, name: str, user: User, images: Images, dock: RealDock | None, target: str = ""
+        self, name: str, user: User, images: Images, dock: RealDock | None = None, target: str = ""
     ) -> None:
         """`target` is where the dock is, if a proxy is in front of it."""
         self.name = name
         self.shell: subprocess.Popen[bytes] | None = None
         self.engine = dock.docker if dock else engine
         self.user = user
-        self.home = user.base / f"{name}-home"
+        self.home = user.base / f"{name}-{next(_count)}"
         self.root = self.home / "projects" / "api"
         self.env = {
             "HOME": str(self.home),
@@ -86,15 +89,17 @@ class Environment:
         self.env = dict(word.split("=", 1) for word in shown.split("\0") if "=" in word)
 
     def remove(self) -> None:
-        """What a run leaves on purpose: images, and the volume of the home."""
-        if self.name == "venv":
-            return
+        """Remove what runs leave on purpose: images, and the volume of the home."""
         if self.shell is not None:
             self.shell.kill()
             self.shell.wait()
-        label = f"shellenv.project={self.root}"
-        for name in self.engine("volume", "ls", "-qf", f"label={label}").split():
-            self.engine("volume", "rm", name)
+        label = f"label=shellenv.project={self.root}"
+        for volume in self.engine("volume", "ls", "-qf", label).split():
+            self.engine("volume", "rm", volume)
+        while images := self.engine("image", "ls", "-qf", label).split():
+            for image in images:  # those that others were made from go last
+                with suppress(subprocess.CalledProcessError):
+                    self.engine("image", "rm", image)
 
     def as_user(self) -> list[str]:
         return self.user.argv()
@@ -140,7 +145,7 @@ class Environment:
         lines = stderr.splitlines(keepends=True)
         assert lines[0].startswith(b"shellenv: " + self.name.encode() + b": "), stderr
         shown = b". " if self.name == "venv" else b"docker run "
-        first = next((n for n, line in enumerate(lines) if line.startswith(shown)), None)
+        first = next((n for n, line in enumerate(lines) if shown in line[:80]), None)
         assert first is not None, stderr
         rest = lines[first + 1 :]
         if self.name == "remote":  # the end of the bracket

@@ -11,13 +11,13 @@ import re
 import shlex
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from shellenv import attach, baseimage, dependencies, layers, terminal
+from shellenv import attach, baseimage, container, dependencies, layers, terminal
 from shellenv.cli import say
-from shellenv.config import is_yes
-from shellenv.engine import Engine, LostError, local_host
+from shellenv.container import Container, Mount
+from shellenv.engine import Engine, LostError, cli_settings, local_host
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.layers import Account, Image, Recipe
@@ -25,6 +25,9 @@ from shellenv.plan import expand
 from shellenv.supervisor import End
 
 LANG = "C.UTF-8"
+MACHINE, PROCESS = "shellenv.machine", "shellenv.process"
+"""The labels that say which run a container belongs to."""
+
 PASSED = ("TERM", "COLORTERM")
 """What of the user's own environment a container gets."""
 
@@ -75,14 +78,18 @@ class Docker:
         self.scene = scene
         self.place = place
         self.engine = Engine(place.host)
-        self.program = _program(scene)
         project = scene.project
-        entry = scene.found.config.get("shellenv.run", "container_dir")
-        self.target = entry.value.rstrip("/") if entry else project.root
+        self.target = self._setting("container_dir").rstrip("/") or project.root
+        if self.target == "/":
+            raise ShellenvError("/ cannot be mounted in a container", "go to a project's directory")
         self.account = _account(scene, place, self.target)
         self.base = baseimage.choose(
             scene.found.config, project.root, project.name, self.account.user, scene.request.image
         )
+        key = layers.digest(project.root, *map(str, self.account))
+        volume = f"shellenv-{baseimage.component(project.name)}-{key}"
+        self.project = Mount(place.source, self.target)
+        self.home = Mount(volume, self.account.home, "volume")
         self.streams = _streams()
         self.name = _container_name(self.account.user, project.name)
 
@@ -111,64 +118,55 @@ class Docker:
 
     def _recipe(self) -> Recipe:
         scene = self.scene
-        setup = scene.found.config.get("shellenv.run", "setup")
         own = scene.ctx.shell_env or scene.ctx.env
-        project = _mount(self.place.source, self.target)
         return Recipe(
             project=scene.project.name,
+            root=scene.project.root,
             base=self.base,
             account=self.account,
             target=self.target,
-            setup=setup.value if setup else "",
+            setup=self._setting("setup"),
             dependencies=dependencies.find(scene.project.root),
-            mounts=(*project, *self._home()),
-            frozen=_mount(self.place.source, self.target, "readonly"),
+            source=self.project,
+            home=self.home,
             indexes={name: own[name] for name in dependencies.INDEXES if own.get(name)},
         )
 
-    def _home(self) -> tuple[str, ...]:
-        """The volume that is the user's home in this project."""
-        key = layers.digest(self.scene.project.root, *map(str, self.account))
-        return _mount(f"shellenv-{baseimage.component(self.scene.project.name)}-{key}",
-                      self.account.home, kind="volume")  # fmt: skip
+    def _container(self, image: Image) -> Container:
+        scene, request = self.scene, self.scene.request
+        below = scene.ctx.cwd[len(scene.project.root.rstrip("/")) :]
+        return Container(
+            name=self.name,
+            image=image.tag,
+            command=request.command,
+            workdir=(self.target + below) or "/",
+            mounts=(self.project, self.home),
+            env=self._variables(image),
+            labels=self._labels(),
+            driver=self.place.driver,
+            stdin=self.streams.stdin,
+            tty=self.streams.tty,
+            keep=not self.transient,
+            more=tuple(self._more()),
+        )
 
-    def _words(self, image: Image, by_hand: bool = False) -> tuple[list[str], dict[str, str]]:
-        """The words behind `docker run`, and the variables that they take from its environment.
-
-        `by_hand` is without what ties the container to this run.
-        """
-        scene, request, streams = self.scene, self.scene.request, self.streams
-        config = scene.found.config
-        directory = scene.ctx.cwd[len(scene.project.root.rstrip("/")) :]
-        words = [*(["--rm"] if self.transient or (by_hand and not request.keep) else []), "--init"]
-        words += [f"-{'i' * streams.stdin}{'t' * streams.tty}"] if streams.stdin else []
-        if not by_hand:
-            words += ["--name", self.name, "--log-driver", self.place.driver]
-            words += [word for label in self._labels() for word in ("--label", label)]
-        words += [*_mount(self.place.source, self.target), *self._home()]
-        words += ["--workdir", (self.target + directory) or "/"]
-        gpu = config.get("shellenv.run", "gpu")
-        if request.gpu or (gpu and is_yes(gpu.value)):
-            words += ["--gpus", "all"]
-        network = config.get("shellenv.run", "network")
-        if chosen := request.network or (network.value if network else ""):
-            words += ["--network", chosen]
-        ports = config.get("shellenv.run", "ports")
-        for port in [*(_items(ports.value) if ports else ()), *request.ports]:
-            words += ["-p", port]
-        volumes = config.get("shellenv.run", "volumes")
-        for volume in _items(volumes.value) if volumes else ():
-            words += ["-v", self._volume(self._filled(volume), scene.project.root)]
+    def _more(self) -> Iterator[str]:
+        """Options that are docker's own, from the settings and from the command line."""
+        request = self.scene.request
+        if request.gpu or self.scene.found.config.flag("shellenv.run", "gpu"):
+            yield from ("--gpus", "all")
+        if network := request.network or self._setting("network"):
+            yield from ("--network", network)
+        for port in (*_items(self._setting("ports")), *request.ports):
+            yield from ("-p", port)
+        for volume in _items(self._setting("volumes")):
+            yield from ("-v", self._volume(self._filled(volume), self.scene.project.root))
         for volume in request.volumes:
-            words += ["-v", self._volume(volume, scene.ctx.cwd)]
-        hidden = {}
-        for name, value in self._variables(image).items():
-            if is_secret(name):
-                hidden[name] = value
-                words += ["-e", name]
-            else:
-                words += ["-e", f"{name}={value}"]
-        return [*words, image.tag, *request.command], hidden
+            yield from ("-v", self._volume(volume, self.scene.ctx.cwd))
+
+    def _setting(self, key: str) -> str:
+        entry = self.scene.found.config.get("shellenv.run", key)
+        return entry.value if entry else ""
 
     def _variables(self, image: Image) -> dict[str, str]:
         """What the container's environment has beyond the image's: the project's variables, as
@@ -236,32 +234,34 @@ class Docker:
         return not self.scene.request.keep and self.place.noted is None
 
     def _supervised(self, image: Image) -> End:
-        words, hidden = self._words(image)
-        _check_text(words)
-        env = {**self._environment(), **hidden}
+        wanted = self._container(image)
+        _check_text(wanted)
         if self.place.noted is not None:
             self.place.noted(self.name)
-        if self.streams.tty:
-            argv = [self.program, "run", *words]
+        if wanted.tty:
+            argv = [self.program, "run", *container.words(wanted, is_secret)]
+            env = {**self._environment(), **_secrets(wanted)}
             end = terminal.run(self.engine, self.name, argv, env, self._remove)
             end = self._confirmed(end)
         else:
-            end = self._attached(words, env)
-        if self.place.noted is not None and not self.scene.request.keep:
+            end = self._attached(wanted)
+        if wanted.keep and not self.scene.request.keep:
             self._remove()
         self.place.seen(self.name)
         if self.scene.request.keep:
             say(f"shellenv: kept as {self.name}", f"docker rm -f {self.name} removes it")
         return end
 
-    def _attached(self, words: list[str], env: dict[str, str]) -> End:
+    def _attached(self, wanted: Container) -> End:
         try:
-            _create([self.program, "create", *words], env)
-            return attach.run(self.engine, self.name, self.streams.stdin, self.transient)
+            if wanted.more or _has_proxies(self.scene):
+                argv = [self.program, "create", *container.words(wanted, is_secret)]
+                _create(argv, {**self._environment(), **_secrets(wanted)})
+            else:
+                self.engine.post("/containers/create", container.body(wanted), name=self.name)
+            return attach.run(self.engine, self.name, wanted.stdin, removed=self.transient)
         except LostError:
-            if self.place.noted is None:
-                self._remove()
-            raise
+            raise  # it may go on
         except BaseException:
             self._remove()
             raise
@@ -295,23 +295,34 @@ class Docker:
         if self.place.noted is not None:
             return  # they go on
         machine, _, _ = _owner()
-        filters = json.dumps({"label": [f"shellenv.machine={machine}"]})
+        filters = json.dumps({"label": [f"{MACHINE}={machine}"]})
         for found in self.engine.get("/containers/json", all="1", filters=filters) or ():
             labels = found["Labels"]
-            pid = labels.get("shellenv.process", "")
+            pid = labels.get(PROCESS, "")
             if _start_time(pid.partition("/")[0]) != pid.partition("/")[2]:
                 say(f"shellenv: removing {found['Names'][0][1:]}, whose run was killed")
                 self.engine.delete(f"/containers/{found['Id']}", force="1", v="1")
 
-    def _labels(self) -> list[str]:
-        machine, pid, start = _owner()
-        found = [f"shellenv.project={self.scene.project.root}"]
+    def _labels(self) -> dict[str, str]:
+        found = {layers.PROJECT: self.scene.project.root}
         if not self.scene.request.keep:
-            found += [f"shellenv.machine={machine}", f"shellenv.process={pid}/{start}"]
+            machine, pid, start = _owner()
+            found.update({MACHINE: machine, PROCESS: f"{pid}/{start}"})
         return found
 
+    @property
+    def program(self) -> str:
+        """The docker CLI. Raises ShellenvError if there is none."""
+        import shutil
+
+        env = self.scene.ctx.shell_env or self.scene.ctx.env
+        path = shutil.which("docker", path=env.get("PATH", os.defpath))
+        if path is None:
+            raise ShellenvError("docker is not in PATH", "install the docker CLI (docs.docker.com)")
+        return path
+
     def _cli(self) -> layers.Docker:
-        return layers.Docker(self.program, self._environment(), self._labels())
+        return layers.Docker(lambda: self.program, self._environment(), self._labels())
 
     def _environment(self) -> dict[str, str]:
         """The docker CLI's environment: ours, at this engine."""
@@ -329,7 +340,8 @@ class Docker:
         return self.place.host != (docked or local_host(self.scene.ctx))
 
     def _shown(self, image: Image) -> str:
-        words, _ = self._words(image, by_hand=True)
+        wanted = self._container(image)._replace(keep=self.scene.request.keep)
+        words = container.words(wanted, is_secret, by_hand=True)
         line = shlex.join(["docker", "run", *words])
         return f"DOCKER_HOST={shlex.quote(self.place.host)} {line}" if self._differs() else line
 
@@ -357,16 +369,6 @@ def _create(argv: list[str], env: dict[str, str]) -> None:
         raise KeyboardInterrupt
     if status:
         raise ShellenvError("docker could not make the container", "it says above why")
-
-
-def _program(scene: Scene) -> str:
-    import shutil
-
-    env = scene.ctx.shell_env or scene.ctx.env
-    path = shutil.which("docker", path=env.get("PATH", os.defpath))
-    if path is None:
-        raise ShellenvError("docker is not in PATH", "install the docker CLI (docs.docker.com)")
-    return path
 
 
 def _account(scene: Scene, place: Place, target: str) -> Account:
@@ -402,18 +404,6 @@ def _streams() -> Streams:
     size = os.get_terminal_size(0) if tty else None
     text = f"{size.lines} {size.columns}" if size and size.lines and size.columns else ""
     return Streams(foreground, tty, text)
-
-
-def _mount(source: str, target: str, *options: str, kind: str = "bind") -> tuple[str, ...]:
-    """The docker options for a mount; paths may have any character."""
-    if ":" not in source + target and not options:
-        return ("-v", f"{source}:{target}")
-    fields = [f"type={kind}", f"source={source}", f"target={target}", *options]
-    quoted = (
-        '"' + field.replace('"', '""') + '"' if re.search('[,"\n]', field) else field
-        for field in fields
-    )
-    return ("--mount", ",".join(quoted))
 
 
 def _items(value: str) -> list[str]:
@@ -453,11 +443,22 @@ def _start_time(pid: str) -> str:
     return "running"
 
 
-def _check_text(words: list[str]) -> None:
+def _check_text(wanted: Container) -> None:
     """Docker's API is JSON: it cannot carry bytes that are no UTF-8, and would change them."""
-    word = next((w for w in words if any("\ud800" <= char <= "\udfff" for char in w)), None)
-    if word is not None:
+    texts = [*wanted.command, wanted.workdir, *wanted.env.values(), wanted.mounts[0].source]
+    odd = next((t for t in texts if any("\ud800" <= char <= "\udfff" for char in t)), None)
+    if odd is not None:
         raise ShellenvError(
-            f"{word} is not UTF-8, which docker cannot pass on",
+            f"{odd} is not UTF-8, which docker cannot pass on",
             "give it in a file, or run it with --env venv",
         )
+
+
+def _secrets(wanted: Container) -> dict[str, str]:
+    """The variables that the docker CLI takes from its own environment."""
+    return {name: value for name, value in wanted.env.items() if is_secret(name)}
+
+
+def _has_proxies(scene: Scene) -> bool:
+    """Does the docker CLI give containers proxies? Which, it knows itself."""
+    return bool(cli_settings(scene.ctx).get("proxies"))

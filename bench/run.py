@@ -1,0 +1,115 @@
+"""`python -m bench.run`: `run-shell -- true` beside what it does, bare."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+RUNS = 30
+LAUNCHER = str(Path(sys.executable).parent / "run-shell")
+
+
+def timed(argv: Sequence[str], cwd: Path, env: dict[str, str]) -> float:
+    """Milliseconds of a program, which must succeed."""
+    start = time.perf_counter()
+    subprocess.run(
+        argv,
+        cwd=cwd,
+        env=env,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return (time.perf_counter() - start) * 1e3
+
+
+def in_turns(*actions: Callable[[], float]) -> list[float]:
+    """The median of each; the machine's moods happen to all of them."""
+    for action in actions:
+        action()  # what is made once
+    rounds = [[action() for action in actions] for _ in range(RUNS)]
+    return [median(times) for times in zip(*rounds, strict=True)]
+
+
+def base_image() -> str:
+    """The image that scripts/engine.sh has made; "" if there is none."""
+    try:
+        return Path(".cache/images").read_text().split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def in_venv(home: Path, env: dict[str, str]) -> None:
+    """The program itself, beside it."""
+    root = home / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / ".venv/venv"], check=True)
+    bare, ours = in_turns(
+        lambda: timed(["true"], root, env),
+        lambda: timed([LAUNCHER, "--", "true"], root, env),
+    )
+    print("run-shell -- true, in a virtual environment")
+    print(f"  the program itself       {bare:6.1f} ms")
+    print(f"  run-shell                {ours:6.1f} ms")
+    print(f"  over it                  {ours - bare:6.1f} ms  wanted: at most 80")
+
+
+def in_docker(home: Path, env: dict[str, str], base: str) -> None:
+    """`docker run --rm` with the same mounts, beside it."""
+    root = home / "docker"
+    words = [LAUNCHER, "--env", "docker", "--image", base]
+    timed([*words, "--", "true"], root, env)
+    print_it = [*words, "--print", "--", "true"]
+    line = subprocess.check_output(print_it, cwd=root, env=env, stderr=subprocess.DEVNULL)
+    shown = line.decode().split()
+    pairs = itertools.pairwise(shown)
+    mounts = [f"--volume={value}" for option, value in pairs if option == "-v"]
+    bare, same, ours = in_turns(
+        lambda: timed(["docker", "run", "--rm", *mounts, base, "true"], root, env),
+        lambda: timed(shown, root, env),
+        lambda: timed([*words, "--", "true"], root, env),
+    )
+    print("run-shell -- true, in a container")
+    print(f"  docker run --rm          {bare:6.1f} ms  the base image, the same mounts")
+    print(f"  the printed command line {same:6.1f} ms")
+    print(f"  run-shell                {ours:6.1f} ms")
+    print(f"  ratio                    {ours / bare:6.2f}     wanted: at most 1.25")
+    clean(root)
+
+
+def clean(root: Path) -> None:
+    """Remove the image and the volume that runs in `root` leave for the next one."""
+    for kind, remove in (("image", "rmi"), ("volume", "volume rm")):
+        filters = ["-qf", f"label=shellenv.project={root}"]
+        found = subprocess.check_output(["docker", kind, "ls", *filters], text=True).split()
+        for name in found:
+            subprocess.run(
+                ["docker", *remove.split(), name], check=False, stdout=subprocess.DEVNULL
+            )
+
+
+def main() -> int:
+    """Print the medians, taken in turns, and what they should not be above."""
+    with tempfile.TemporaryDirectory() as top:
+        home = Path(top)
+        env = {"HOME": top, "PATH": os.environ["PATH"], "USER": "bench"}
+        for name in ("venv", "docker"):
+            (home / name).mkdir()
+        in_venv(home, env)
+        base = base_image()
+        if base:
+            in_docker(home, env, base)
+        else:
+            print("no image for containers: `make engine`")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

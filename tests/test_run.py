@@ -1,0 +1,399 @@
+"""`run-shell`: where it runs and why, what it says, what it refuses. What a command sees there is
+in test_conformance.py."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dock import Images, engine
+from harness import BIN, TIMEOUT, Home, Result, run, write
+from runs import Environment
+from servers import User
+
+# --- which environment ----------------------------------------------------------------------------
+
+
+def test_the_first_line_says_where_and_why(home: Home) -> None:
+    root = home.project("api", venv=True)
+    done = home.shellenv("run-shell", "--", "echo", "hi", cwd=root)
+    venv = home.path / ".venv" / "api"
+    assert (done.status, done.stdout) == (0, "hi\n")
+    assert done.stderr.splitlines() == [
+        f"shellenv: venv: the project has the virtual environment {venv}",
+        f". {venv}/bin/activate && env SHELLENV_PROJECT=api SHELLENV_ROOT={root} echo hi",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "reason"),
+    [
+        (["--env", "venv"], "remote", "--env venv"),
+        ([], "venv", "exec_env = venv ($SHELLENV_EXEC_ENV)"),
+    ],
+)
+def test_an_option_and_a_variable_choose(
+    home: Home, options: list[str], variable: str, reason: str
+) -> None:
+    root = home.project("api", venv=True)
+    home.env["SHELLENV_EXEC_ENV"] = variable
+    done = home.shellenv("run-shell", *options, "--", "true", cwd=root)
+    assert (done.status, done.stderr.splitlines()[0]) == (0, f"shellenv: venv: {reason}")
+
+
+def test_it_runs_from_a_directory_below_the_project(home: Home) -> None:
+    root = home.project("api", venv=True)
+    below = root / "a" / "b"
+    below.mkdir(parents=True)
+    done = home.shellenv("run-shell", "--", "sh", "-c", "pwd; echo $VIRTUAL_ENV", cwd=below)
+    assert done.stdout.split() == [str(below), str(home.path / ".venv" / "api")]
+
+
+def last_lines(result: Result, status: int = 1) -> list[str]:
+    """What a run that failed said behind the reason for its environment."""
+    assert (result.status, result.stdout) == (status, ""), result
+    return result.stderr.splitlines()[1:]
+
+
+def test_where_there_is_nothing_to_run_in_it_says_what_makes_something(home: Home) -> None:
+    root = home.project("api")
+    done = home.shellenv("run-shell", "--", "true", cwd=root)
+    assert done.stderr.splitlines()[0] == (
+        "shellenv: nowhere to run: there is neither a virtual environment nor a docker image"
+    )
+    assert last_lines(done) == [
+        "shellenv: api has nothing to run in",
+        "setup-venv makes a virtual environment; run-shell --env docker takes a container",
+    ]
+
+
+def test_a_missing_virtual_environment_is_said_with_the_command_that_makes_it(home: Home) -> None:
+    done = home.shellenv("run-shell", "--env", "venv", "--", "true", cwd=home.project("api"))
+    assert last_lines(done) == [
+        "shellenv: api has no virtual environment",
+        "setup-venv makes ~/.venv/api",
+    ]
+
+
+def test_remote_says_that_one_must_dock_first(home: Home) -> None:
+    done = home.shellenv("run-shell", "--env", "remote", "--", "true", cwd=home.project("api"))
+    assert last_lines(done) == [
+        "shellenv: this shell is not docked",
+        "dock HOST, then try again",
+    ]
+
+
+def test_without_the_docker_program_it_says_so(home: Home, images: Images) -> None:
+    del images  # there is an engine, and it has no python:3-slim
+    home.env["PATH"] = str(BIN)
+    argv = ["/bin/sh", str(BIN / "shellenv"), "run-shell", "--env", "docker", "--", "true"]
+    done = run(argv, home.env, home.project("api"))
+    assert last_lines(done)[0] == "shellenv: docker is not in PATH"
+
+
+@pytest.mark.needs("docker")
+@pytest.mark.parametrize("kind", ["nothing", "nobody listens", "no docker"])
+def test_without_an_engine_it_says_so(home: Home, kind: str) -> None:
+    path = home.path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if kind != "nothing":
+            listener.bind(str(path))
+        if kind == "no docker":
+            listener.listen()
+        home.env["DOCKER_HOST"] = f"unix://{path}"
+        argv = [str(BIN / "shellenv"), "run-shell", "--env", "docker", "--", "true"]
+        with subprocess.Popen(
+            argv, env=home.env, cwd=home.project("api"), stderr=subprocess.PIPE, text=True
+        ) as child:
+            if kind == "no docker":
+                with listener.accept()[0] as connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(b"220 mail.example.org ESMTP\r\n")
+            stderr = child.communicate(timeout=TIMEOUT)[1]
+    said = {
+        "nothing": f"there is no Docker Engine at {path}",
+        "nobody listens": f"the Docker Engine at {path} does not run",
+        "no docker": "what answers there is no Docker Engine",
+    }
+    assert child.returncode == 1
+    assert stderr.splitlines()[1] == f"shellenv: {said[kind]}"
+    assert len(stderr.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["true"], ["--"], ["--env", "vm", "--", "true"], ["-e", "=x", "--", "true"]]
+)
+def test_wrong_usage_is_said(home: Home, arguments: list[str]) -> None:
+    done = home.shellenv("run-shell", *arguments)
+    assert done.status == 2
+    assert done.stderr.endswith("shellenv run-shell --help shows how\n")
+
+
+def test_print_prints_the_command_line_and_runs_nothing(home: Home) -> None:
+    root = home.project("api", venv=True)
+    words = ["run-shell", "--print", "-e", "A=b c", "-e", "API_TOKEN=x", "--", "touch", "made"]
+    done = home.shellenv(*words, cwd=root)
+    assert (done.status, (root / "made").exists()) == (0, False)
+    assert " 'A=b c' 'API_TOKEN=***' touch made\n" in done.stdout
+
+
+def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -> None:
+    root = home.project(
+        "api", "[shellenv.env]\nA = it's\n[shellenv.path]\nprepend = b\n", venv=True
+    )
+    code = "echo $A $VIRTUAL_ENV $PATH"
+    words = ["run-shell", "-e", "B=*", "--", "sh", "-c", code]
+    line = home.shellenv(*words[:1], "--print", *words[1:], cwd=root).stdout
+    by_hand = run(["sh", "-c", line], home.env, root)
+    assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
+
+
+def test_options_for_containers_are_said_to_have_no_effect_elsewhere(home: Home) -> None:
+    root = home.project("api", venv=True)
+    done = home.shellenv("run-shell", "--env", "venv", "-p", "80:80", "--", "true", cwd=root)
+    assert "shellenv: -p has no effect in a virtual environment" in done.stderr.splitlines()
+
+
+def test_what_is_not_allowed_is_not_used_and_said(home: Home) -> None:
+    root = home.project("api", venv=True)
+    file = write(root / "dockerutils.cfg", "[shellenv.env]\nA = 1\n")
+    done = home.shellenv("run-shell", "--", "sh", "-c", "echo A=$A", cwd=root)
+    assert (done.status, done.stdout) == (0, "A=\n")
+    assert f"shellenv: {file} is not allowed and not used" in done.stderr.splitlines()
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def container(somebody: User, images: Images) -> Iterator[Environment]:
+    environment = Environment("docker", somebody, images)
+    yield environment
+    environment.remove()
+
+
+@pytest.fixture
+def project(container: Environment) -> Iterator[Environment]:
+    """The project of `container`, without what a test before has put there."""
+    yield container
+    for path in container.root.iterdir():
+        if path.name != "sub":
+            subprocess.run(["rm", "-rf", path], check=True)
+    personal(container, "").unlink()
+
+
+def personal(environment: Environment, text: str) -> Path:
+    """Write the user's own settings for the project."""
+    path = write(environment.home / ".config" / "shellenv" / "projects" / "api.cfg", text)
+    environment.user.own(path.parent)
+    return path
+
+
+def said(environment: Environment, *options: str) -> str:
+    """All that a run of `true` says on stderr; it must succeed."""
+    with environment.start("true", options=options) as child:
+        stderr = child.communicate(timeout=TIMEOUT)[1].decode()
+    assert child.returncode == 0, stderr
+    return stderr
+
+
+def test_an_image_that_is_asked_for_means_a_container(container: Environment) -> None:
+    argv = [*container.as_user(), "run-shell", "--image", "shellenv-no-such-image:x", "--", "true"]
+    done = run(argv, container.env, container.root)
+    assert done.status == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == "shellenv: docker: --image shellenv-no-such-image:x"
+    assert lines[1] == "docker pull shellenv-no-such-image:x"
+    assert lines[-2] == "shellenv: cannot pull shellenv-no-such-image:x"
+
+
+def test_what_is_installed_is_installed_once_for_the_same_files(project: Environment) -> None:
+    write(project.root / "requirements.txt", "-r sub/more.txt\n")
+    more = write(project.root / "sub" / "more.txt", "# nothing yet\n")
+    try:
+        assert "installing requirements.txt, sub/more.txt into" in said(project)
+        assert "installing" not in said(project)
+        more.write_text("# something else\n")
+        assert "installing requirements.txt, sub/more.txt into" in said(project)
+        more.write_text("# nothing yet\n")
+        assert "installing" not in said(project)
+    finally:
+        more.unlink()
+
+
+def test_an_installed_project_is_the_one_that_is_edited(project: Environment) -> None:
+    write(
+        project.root / "setup.py",
+        "from setuptools import setup\n"
+        "setup(name='thing', py_modules=['thing'], entry_points={'console_scripts': "
+        "['thing-say = thing:say']})\n",
+    )
+    module = write(project.root / "thing.py", "def say(): print('first')\n")
+    project.user.own(project.root)
+    said(project)
+    assert project.ok("thing-say", cwd="sub") == b"first\n"
+    module.write_text("def say(): print('second')\n")
+    assert project.ok("thing-say", cwd="sub") == b"second\n"
+    owners = {path.stat().st_uid for path in project.root.rglob("*")}
+    assert owners <= {project.user.uid, 0}
+    assert (project.root / "thing.egg-info").stat().st_uid == project.user.uid
+
+
+def test_what_cannot_be_installed_is_said_and_tried_again(project: Environment) -> None:
+    write(project.root / "requirements.txt", "./no-such-directory\n")
+    for _ in range(2):
+        with project.start("true") as child:
+            stderr = child.communicate(timeout=TIMEOUT)[1].decode()
+        assert child.returncode == 1
+        assert "no-such-directory" in stderr
+        assert re.search(r"^shellenv: installing requirements.txt failed", stderr, re.M)
+    assert not project.containers()
+
+
+def test_setup_runs_once_as_root_and_again_when_it_changes(project: Environment) -> None:
+    text = "[shellenv.run]\nsetup = echo made by $(id -u) >/made{0}\n    test ! -w .\n"
+    personal(project, text.format(1))
+    assert "making" in said(project)
+    assert project.ok("cat", "/made1") == b"made by 0\n"
+    assert "making" not in said(project)
+    personal(project, text.format(2))
+    assert "making" in said(project)
+    assert project.run("cat", "/made1").status == 1
+
+
+def test_the_project_may_be_elsewhere_in_the_container(project: Environment) -> None:
+    personal(project, "[shellenv.run]\ncontainer_dir = /work/it\n[shellenv.path]\nprepend = b\n")
+    code = "pwd; echo ${PATH%%:*} $SHELLENV_ROOT"
+    said(project)
+    found = project.ok("sh", "-c", code, cwd="sub/dir").decode().split()
+    assert found == ["/work/it/sub/dir", "/work/it/b", "/work/it"]
+
+
+def test_volumes_come_from_the_settings_and_the_options(project: Environment) -> None:
+    data = project.home / "data dir"
+    write(data / "file", "data")
+    personal(
+        project,
+        "[shellenv.run]\nvolumes = ~/data dir:/one:ro, {project_root}/sub:/two\n"
+        "    $HOME/data dir:/three:ro\n",
+    )
+    options = ["-v", "./dir:/four"]
+    code = "cat /one/file /three/file; ls /two; touch /four/made; ! touch /one/x 2>/dev/null"
+    found = project.ok("sh", "-c", code, cwd="sub", options=options)
+    assert found == b"datadatadir\n"
+    assert (project.root / "sub" / "dir" / "made").exists()
+
+
+def test_ports_are_published_and_networks_joined(project: Environment) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = (
+        "import socket; server = socket.create_server(('', 8080)); print('listening', flush=True)\n"
+        "server.accept()[0].sendall(b'hello')"
+    )
+    personal(project, f"[shellenv.run]\nports = 127.0.0.1:{port}:8080\n")
+    with project.start("python3", "-c", code) as child:
+        assert child.stdout
+        assert child.stdout.readline() == b"listening\n"
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            assert connection.recv(100) == b"hello"
+        child.communicate(timeout=TIMEOUT)
+    code = "import os; print(sorted(os.listdir('/sys/class/net')))"
+    options = ["--network", "none"]
+    personal(project, "")
+    assert project.ok("python3", "-c", code, options=options) == b"['lo']\n"
+
+
+def test_a_container_that_is_kept_stays(project: Environment) -> None:
+    done = project.run("sh", "-c", "exit 3", options=["--keep"])
+    assert done.status == 3
+    (name,) = re.findall(rb"docker rm -f (\S+)", done.stderr)
+    assert project.run("true").status == 0  # which cleans up
+    assert name.decode() in project.containers()
+    engine("rm", name.decode())
+
+
+def test_the_printed_command_line_does_the_same_by_hand(project: Environment) -> None:
+    argv = [*project.as_user(), "run-shell", "--env", "docker"]
+    words = ["-e", "A=it's", "--", "sh", "-c", "pwd; id; echo $A; umask"]
+    line = run([*argv, "--print", *words], project.env, project.root).stdout
+    by_hand = run([*project.as_user(), "sh", "-c", line], project.env, project.root)
+    assert by_hand.stdout == run([*argv, *words], project.env, project.root).stdout
+    assert by_hand.status == 0
+
+
+def test_print_makes_nothing(project: Environment) -> None:
+    write(project.root / "requirements.txt", "# not installed by --print\n")
+    argv = [*project.as_user(), "run-shell", "--env", "docker", "--print", "--", "true"]
+    label = f"label=shellenv.project={project.root}"
+    before = engine("image", "ls", "-qf", label)
+    assert run(argv, project.env, project.root).status == 0
+    assert engine("image", "ls", "-qf", label) == before
+
+
+def test_without_permission_it_says_how_to_get_it(container: Environment) -> None:
+    outside = ["setpriv", f"--reuid={container.user.uid}", f"--regid={container.user.gid}"]
+    argv = [*outside, "--clear-groups", "--", "run-shell", "--env", "docker", "--", "true"]
+    done = run(argv, container.env, container.root)
+    assert last_lines(done) == [
+        "shellenv: you may not use the Docker Engine at /var/run/docker.sock",
+        "sudo usermod -aG docker $USER, then log in again",
+    ]
+
+
+def test_a_directory_in_docker_is_built_and_used(project: Environment, images: Images) -> None:
+    write(
+        project.root / "docker" / "tools" / "Dockerfile",
+        f'FROM {images.base}\nCOPY docker/tools/word /word\nENTRYPOINT ["false"]\n',
+    )
+    word = write(project.root / "docker" / "tools" / "word", "first\n")
+    assert "docker build --tag api-tools:" in said(project)
+    assert project.ok("cat", "/word") == b"first\n"
+    word.write_text("second\n")
+    assert "docker build" in said(project)
+    assert project.ok("cat", "/word") == b"second\n"
+    assert "docker build" not in said(project, "--image", "tools")
+    engine("rmi", f"api-tools:{project.user.name}")
+
+
+def test_a_devcontainer_names_the_image(project: Environment, images: Images) -> None:
+    write(
+        project.root / ".devcontainer" / "devcontainer.json",
+        f'{{\n// why\n"image": "{images.base}", /* "x" */\n"features": {{}},\n}}\n',
+    )
+    argv = [*project.as_user(), "run-shell", "--", "true"]
+    done = run(argv, project.env, project.root)
+    assert done.status == 0
+    reason = f"the project has a docker image: {project.root}/.devcontainer"
+    assert done.stderr.splitlines()[0] == f"shellenv: docker: {reason}"
+
+
+def test_another_engine_is_not_taken_for_this_machines(project: Environment) -> None:
+    env = {"DOCKER_HOST": "tcp://192.0.2.1:2375", "SHELLENV_DOCK": "gpu"}
+    done = project.run("true", env=env)
+    assert (done.status, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("when", ["setting up", "installing"])
+def test_an_interrupt_while_an_image_is_made_leaves_no_container(
+    project: Environment, when: str
+) -> None:
+    if when == "installing":
+        write(project.root / "setup.py", f"import time; print({os.getpid()}); time.sleep(1000)\n")
+    else:
+        personal(project, "[shellenv.run]\nsetup = echo begin; sleep 1000\n")
+    with project.start("true") as child:
+        assert child.stderr
+        for line in child.stderr:
+            if line.startswith((b"begin", b"  Running setup.py", b"  Preparing", b"Obtaining")):
+                break
+        child.terminate()
+        child.communicate(timeout=TIMEOUT)
+        assert child.returncode == 143
+    assert not project.containers()

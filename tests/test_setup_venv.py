@@ -1,0 +1,213 @@
+"""`setup-venv`: complete or not at all, and the same as by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from harness import BIN, TIMEOUT, Home, run, write
+
+from shellenv.dependencies import INDEXES
+
+SETUP = """from setuptools import setup
+setup(name="thing", py_modules=["thing"], entry_points={"console_scripts": ["say = thing:say"]})
+"""
+
+
+# What packages are fetched with, on machines that have something of their own there
+NETWORK = ("SSL_CERT_FILE", "PIP_CERT", *INDEXES)
+
+
+@pytest.fixture(autouse=True)
+def _network(home: Home) -> None:
+    home.env.update({name: os.environ[name] for name in NETWORK if name in os.environ})
+
+
+@pytest.fixture(params=["uv", "pip"])
+def tool(request: pytest.FixtureRequest, home: Home) -> str:
+    """What installs: uv, or pip where there is none."""
+    if request.param == "pip":  # a PATH without uv
+        programs = home.path / "bin"
+        programs.mkdir()
+        for name in ("shellenv", "shellenv-core", "setup-venv", "run-shell"):
+            (programs / name).symlink_to(BIN / name)
+        home.env["PATH"] = f"{programs}:/usr/local/bin:/usr/bin:/bin"
+        if shutil.which("uv", path=home.env["PATH"]):
+            pytest.skip("uv is installed beside everything else")
+    return str(request.param)
+
+
+def thing(home: Home) -> Path:
+    root = home.project("thing")
+    write(root / "setup.py", SETUP)
+    write(root / "thing.py", "def say(): print('first')\n")
+    return root
+
+
+def test_it_makes_an_environment_with_the_project_in_it(home: Home, tool: str) -> None:
+    del tool
+    root = thing(home)
+    done = home.shellenv("setup-venv", cwd=root)
+    assert (done.status, done.stdout) == (0, ""), done
+    venv = home.path / ".venv" / "thing"
+    assert (venv / ".project").read_text() == f"{root}\n"
+    assert run([venv / "bin" / "say"], home.env, home.path).ok() == "first\n"
+    write(root / "thing.py", "def say(): print('second')\n")
+    assert run([venv / "bin" / "say"], home.env, home.path).ok() == "second\n"
+    code = "for name in say python pip; do command -v $name; done"
+    found = home.shellenv("run-shell", "--", "sh", "-c", code, cwd=root)
+    assert found.stdout.split() == [f"{venv}/bin/{name}" for name in ("say", "python", "pip")]
+
+
+def test_nothing_in_it_knows_where_it_was_made(home: Home, tool: str) -> None:
+    del tool
+    root = thing(home)
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    venv = home.path / ".venv" / "thing"
+    assert list(venv.parent.iterdir()) == [venv]
+    texts = (path for path in venv.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert [path for path in texts if b"/.thing." in path.read_bytes()] == []
+    script = run(["sh", "-c", f". {venv}/bin/activate; echo $VIRTUAL_ENV"], home.env, root)
+    assert script.ok() == f"{venv}\n"
+
+
+def test_a_project_that_cannot_be_installed_is_importable_all_the_same(home: Home) -> None:
+    root = home.project("plain")
+    write(root / "plain.py", "print('found')\n")
+    write(root / "requirements.txt", "")
+    (root / "sub").mkdir()
+    assert home.shellenv("setup-venv", cwd=root / "sub").status == 0
+    words = ["run-shell", "--", "python", "-c", "import plain"]
+    assert home.shellenv(*words, cwd=root / "sub").stdout == "found\n"
+
+
+def test_a_second_time_brings_it_up_to_date(home: Home) -> None:
+    root = home.project("plain")
+    write(root / "requirements.txt", "")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    kept = write(home.path / ".venv" / "plain" / "kept", "")
+    write(root / "setup.py", SETUP)
+    write(root / "thing.py", "def say(): print('said')\n")
+    done = home.shellenv("setup-venv", cwd=root)
+    assert "bringing it up to date" in done.stderr.splitlines()[0]
+    assert home.shellenv("run-shell", "--", "say", cwd=root).stdout == "said\n"
+    assert kept.exists()
+    assert home.shellenv("setup-venv", "--recreate", cwd=root).status == 0
+    assert not kept.exists()
+    assert home.shellenv("run-shell", "--", "say", cwd=root).stdout == "said\n"
+
+
+def test_when_installing_fails_what_was_there_stays(home: Home) -> None:
+    root = home.project("plain")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    venv = home.path / ".venv" / "plain"
+    kept = write(venv / "kept", "")
+    write(root / "requirements.txt", "./no-such-thing\n")
+    done = home.shellenv("setup-venv", "--recreate", cwd=root)
+    assert done.status == 1
+    assert "no-such-thing" in done.stderr
+    assert "shellenv: installing requirements.txt failed" in done.stderr
+    assert kept.exists()
+    assert list(venv.parent.iterdir()) == [venv]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_leaves_nothing_half_made(home: Home, number: signal.Signals) -> None:
+    root = home.project("slow")
+    mark = home.path / "mark"
+    write(
+        root / "setup.py",
+        f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(1000)\n",
+    )
+    argv = [str(BIN / "shellenv"), "setup-venv"]
+    with subprocess.Popen(argv, env=home.env, cwd=root, stderr=subprocess.DEVNULL) as child:
+        wait_for(mark)
+        child.send_signal(number)
+        child.wait(TIMEOUT)
+    assert child.returncode == (130 if number == signal.SIGINT else 128 + number)
+    assert list((home.path / ".venv").iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        wait_until_gone(int(mark.read_text()))
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(home: Home) -> None:
+    root = home.project("plain")
+    for kind in ("new", "old"):
+        write(home.path / ".venv" / f".plain.999999999.{kind}" / "bin" / "activate", "")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    assert [path.name for path in (home.path / ".venv").iterdir()] == ["plain"]
+
+
+def test_an_environment_of_another_project_is_left_alone(home: Home) -> None:
+    root, other = home.project("a/api"), home.project("b/api")
+    for directory in (root, other):
+        write(directory / "requirements.txt", "")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    done = home.shellenv("setup-venv", "--recreate", cwd=other)
+    assert done.status == 1
+    assert done.stderr.splitlines() == [
+        f"shellenv: ~/.venv/api is the virtual environment of {root}",
+        "rename one of the two projects, or remove ~/.venv/api",
+    ]
+
+
+def test_what_is_no_environment_is_left_alone(home: Home) -> None:
+    root = home.project("api")
+    precious = write(home.path / ".venv" / "api" / "precious", "")
+    done = home.shellenv("setup-venv", "--recreate", cwd=root)
+    assert (done.status, precious.exists()) == (1, True)
+    assert done.stderr.splitlines()[0] == "shellenv: ~/.venv/api is no virtual environment"
+
+
+def test_a_python_that_is_not_there_is_said(home: Home, tool: str) -> None:
+    root = home.project("api")
+    done = home.shellenv("setup-venv", "--python", "no-such-python", cwd=root)
+    assert done.status == 1
+    assert "no-such-python" in done.stderr
+    assert list((home.path / ".venv").iterdir()) == []
+    if tool == "pip":
+        assert done.stderr.splitlines()[-1].startswith("install it")
+
+
+def test_the_python_that_is_asked_for_is_used(home: Home, tool: str) -> None:
+    del tool
+    root = home.project("api")
+    assert home.shellenv("setup-venv", "--python", "/usr/bin/python3", cwd=root).status == 0
+    code = "import sys; print(sys.base_prefix)"
+    assert home.shellenv("run-shell", "--", "python", "-c", code, cwd=root).stdout == "/usr\n"
+
+
+def test_a_lock_file_is_for_the_tool_that_owns_it(home: Home) -> None:
+    root = home.project("locked")
+    write(
+        root / "pyproject.toml",
+        '[project]\nname = "locked"\nversion = "1"\nrequires-python = ">=3.10"\n',
+    )
+    write(root / "locked.py", "")
+    lock = [str(BIN / "uv"), "lock", "--offline", "--no-cache"]
+    assert run(lock, home.env, root).status == 0
+    write(root / "requirements.txt", "./not-read\n")
+    done = home.shellenv("setup-venv", cwd=root)
+    assert done.status == 0, done
+    packages = home.path / ".venv" / "locked"
+    assert (packages / "bin" / "python").exists()
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not path.exists() or not path.read_text():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def wait_until_gone(pid: int) -> None:
+    """Raises ProcessLookupError once the process is gone."""
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        os.kill(pid, 0)
+        time.sleep(0.02)
