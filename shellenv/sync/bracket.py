@@ -216,11 +216,11 @@ class _Sync:
         actions = self._chosen(compare.plan(ledger.paths, equal.get))
         outcome = outcome._replace(left_alone=self.left_alone)
         if self.wish.dry:
-            quiet = (compare.ADOPT, compare.FORGET)
+            quiet = (compare.NOTHING, compare.ADOPT, compare.FORGET)
             planned = sorted((name, what) for name, what in actions.items() if what not in quiet)
             return outcome._replace(planned=tuple(planned))
         for name, action in actions.items():
-            if action in (compare.ADOPT, compare.FORGET):
+            if action in (compare.NOTHING, compare.ADOPT, compare.FORGET):
                 ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
         return self._carry_out(actions, outcome)
 

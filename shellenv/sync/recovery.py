@@ -14,7 +14,7 @@ from contextlib import closing
 from shellenv.sync import aside, entry, place
 from shellenv.sync.ignore import OWN
 from shellenv.sync.ledger import index, read
-from shellenv.sync.manifest import Intent, Journal, Manifest, Store
+from shellenv.sync.manifest import Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
 
 Tell = Callable[[str], None]
@@ -46,7 +46,7 @@ def recover(
     _tidy_here(root, journal, beside, tell)
     for sync in there.left:
         if journal is not None and sync == journal.sync:
-            _tidy_there(remote, journal, set(map(entry.path_of, scans[1])), beside, tell)
+            _tidy_there(remote, journal, beside, tell)
         elif sync != past.done:
             tell(
                 f"shellenv: {remote.label}:{there.own}/was/{sync} is left of a sync that this "
@@ -74,7 +74,8 @@ def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[b
                 new: tuple[bytes | None, bytes | None] = (None, None)
             elif found is not None and entry.alike(wished, found):
                 pair = [intent.new, intent.new]
-                pair[target] = now[target][name]
+                # no time to wait until nothing can have this time: it is looked at again
+                pair[target] = entry.unsettled(now[target][name])
                 new = (pair[0], pair[1])
             else:
                 continue
@@ -88,24 +89,12 @@ def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[b
     return Manifest(sides[0], sides[1], past.time, past.done)
 
 
-def _tidy_there(
-    remote: Remote, journal: Journal, there: set[bytes], beside: place.Beside, tell: Tell
-) -> None:
+def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Tell) -> None:
     """Bring back what the sync moved aside there without having seen it."""
-    back = {}
-    for record in remote.aside(journal.sync):
-        path, what = entry.read(record)
-        kind, _, name = path.partition(b"/")
-        if what.kind in "dx" or not name:
-            continue
-        known = journal.pushed.get(name, Intent(None, None)).old
-        expected = read(known)
-        if expected is not None and place.is_version(expected, what):
-            continue
-        back[path] = name if kind == b"d" and name not in there else beside(name)
-        tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(back[path])}")
-    if back:
-        aside.bring_back(remote, journal.sync, back)
+    known = {name: read(intent.old) for name, intent in journal.pushed.items()}
+    deleted = frozenset(name for name, intent in journal.pushed.items() if intent.new is None)
+    for new in aside.rescue(remote, journal.sync, known, deleted, beside).values():
+        tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
 
 
 def _tidy_here(root: bytes, journal: Journal | None, beside: place.Beside, tell: Tell) -> None:
