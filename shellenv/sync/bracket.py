@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Generic, NamedTuple, TypeVar
 
 from shellenv.context import Context
@@ -33,6 +33,14 @@ T = TypeVar("T")
 UP, DOWN = "up", "down"
 
 
+Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
+"""Shows how far a transfer is: is given a name and bytes, gives what is to be told of progress."""
+
+
+def _unwatched(_: str, __: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _quietly(_: str) -> None:
     """Says nothing."""
 
@@ -47,6 +55,7 @@ class Wish(NamedTuple):
     rules: Rules
     label: str = ""
     tell: Callable[[str], None] = _quietly
+    watch: Watch | None = None
     dry: bool = False
     adopt: bool = False
     restore: bool = False
@@ -114,7 +123,9 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
             _check_owner(wish, remote, there, owner)
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
-                work.recover((here.records, records))
+                time.sleep(entry.TICK / 1e9)  # so that the times of what was done last are past
+                here = tree.scan(work.root, wish.rules)
+                work.recover(((here.records, here.time), _list(remote, wish)))
                 here = tree.scan(work.root, wish.rules)
                 records, now = _list(remote, wish)
             outcome = work.run(here, records, now)
@@ -197,7 +208,7 @@ class _Sync:
         self.taken: set[bytes] = set()
         self.problem: ShellenvError | None = None
 
-    def recover(self, scans: tuple[list[bytes], list[bytes]]) -> None:
+    def recover(self, scans: tuple[recovery.Scan, recovery.Scan]) -> None:
         """Tidy up after a sync that was cut off."""
         recovery.recover(
             self.store, self.root, self.remote, self.there, scans, self.beside, self.wish.tell
@@ -384,6 +395,7 @@ class _Sync:
                 sparse,
             ),
             names,
+            self.ledger.here,
         )
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
@@ -406,20 +418,25 @@ class _Sync:
                 staging = os.fsdecode(self.root + b"/" + place.IN)
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
-                self._rsync(transfer.pull(ssh, source, staging, self.wish.root, sparse), files)
+                command = transfer.pull(ssh, source, staging, self.wish.root, sparse)
+                self._rsync(command, files, there)
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
             yard.clear()
         return received
 
-    def _rsync(self, command: list[str], names: Iterable[bytes]) -> None:
+    def _rsync(
+        self, command: list[str], names: Iterable[bytes], records: Mapping[bytes, bytes]
+    ) -> None:
         import shlex
 
         files = self.store.files
         command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
         self.wish.tell(shlex.join(command))
         env = dict(self.ctx.shell_env or self.ctx.env)
-        moved = transfer.run(command, files, names, env, [self.store.lock])
+        show = self.wish.watch or _unwatched
+        with show(f"sync-{self.direction}", _size(names, records)) as update:
+            moved = transfer.run(command, files, names, env, [self.store.lock], update)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
                 f"rsync: {moved.said or f'status {moved.status}'}",

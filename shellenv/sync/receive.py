@@ -111,6 +111,8 @@ def _settle(
         if name in came:
             if not place.is_version(entry.read(came[name])[1], what):
                 record = entry.unsettled(came[name])
+        elif what.kind == "d" or path.there.kind == "d":
+            record = ledger.there[name]  # for a directory, both sides' records say the same
         elif actions[name] == compare.PULL_MODE and not (
             path.here and what.mode == path.there.mode and place.is_version(path.here, what)
         ):

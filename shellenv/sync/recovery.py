@@ -13,9 +13,12 @@ from contextlib import closing
 
 from shellenv.sync import aside, entry, place
 from shellenv.sync.ignore import OWN
-from shellenv.sync.ledger import index, read
+from shellenv.sync.ledger import index, read, settled
 from shellenv.sync.manifest import Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
+
+Scan = tuple[list[bytes], int]
+"""The records of a side, and when that was on its clock."""
 
 Tell = Callable[[str], None]
 
@@ -30,13 +33,13 @@ def recover(
     root: bytes,
     remote: Remote,
     there: Place,
-    scans: tuple[list[bytes], list[bytes]],
+    scans: tuple[Scan, Scan],
     beside: place.Beside,
     tell: Tell,
 ) -> None:
     """Tidy up after an earlier sync, and write down what it achieved.
 
-    `scans` are the records of both sides as they are now; they must be made anew afterwards.
+    `scans` are those of both sides as they are now; they must be made anew afterwards.
     Raises what changing either side raises; then the next sync tries again.
     """
     past = store.load() or Manifest([], [])
@@ -58,12 +61,13 @@ def recover(
         store.save(_achieved(past, journal, scans))
 
 
-def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[bytes]]) -> Manifest:
+def _achieved(past: Manifest, journal: Journal, scans: tuple[Scan, Scan]) -> Manifest:
     """The past, with what the journal's sync did bring to its place."""
     sides = []
     names = frozenset({*journal.pushed, *journal.pulled})
     was = (index(past.here, names), index(past.there, names))
-    now = (index(scans[0], names), index(scans[1], names))
+    now = (index(scans[0][0], names), index(scans[1][0], names))
+    times = (scans[0][1], scans[1][1])
     result = (set(past.here), set(past.there))
     for intents, target in ((journal.pushed, 1), (journal.pulled, 0)):
         for name, intent in intents.items():
@@ -74,8 +78,7 @@ def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[b
                 new: tuple[bytes | None, bytes | None] = (None, None)
             elif found is not None and entry.alike(wished, found):
                 pair = [intent.new, intent.new]
-                # no time to wait until nothing can have this time: it is looked at again
-                pair[target] = entry.unsettled(now[target][name])
+                pair[target] = settled(now[target][name], times[target])
                 new = (pair[0], pair[1])
             else:
                 continue

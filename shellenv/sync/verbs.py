@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 
 from shellenv.cli import parser, say, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.survey import survey
-from shellenv.sync import bracket, report
+from shellenv.sync import bar, bracket, report
 from shellenv.sync.settings import Settings, settings
 
 
@@ -55,6 +56,7 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
             found.rules,
             label,
             say,
+            bar.bar if sys.stderr and sys.stderr.isatty() else None,
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
