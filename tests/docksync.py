@@ -76,7 +76,9 @@ class Pair:
             ignore.Rules([rule for rule in rules if rule], git),
             "dock",
             self.told.append,
-            **options,
+            adopt=options.get("adopt", False),
+            restore=options.get("restore", False),
+            accept_empty=options.get("accept_empty", False),
         )
 
     def up(self, *patterns: str, git: bool = False, **options: bool) -> Outcome:

@@ -216,12 +216,13 @@ def kill_one(pair: Pair, sync: subprocess.Popen[bytes], dice: random.Random) -> 
 def calm(pair: Pair, people: list[Person], log: list[str]) -> None:
     """Sync until both sides are the same, and look for every version that must be there."""
     pair.far.own(pair.remote_root)
+    outcomes = []
     for number in range(8):
         direction = pair.up if number % 2 == 0 else pair.down
-        direction(restore=True)
+        outcomes.append(direction(restore=True))
         if tree(pair.here) == tree(pair.there):
             break
-    assert tree(pair.here) == tree(pair.there)
+    assert tree(pair.here) == tree(pair.there), outcomes[-2:]
     written = set().union(*(person.written for person in people))
     destroyed = set().union(*(person.destroyed for person in people))
     lost = written - destroyed - contents(pair.here)

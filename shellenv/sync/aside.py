@@ -12,6 +12,9 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from shellenv.errors import ShellenvError
+from shellenv.sync import entry, place
+from shellenv.sync.entry import Entry
 from shellenv.sync.remote import Remote
 
 _HEAD = """\
@@ -74,14 +77,56 @@ def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:
     _run(remote, sync, steps)
 
 
-def bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
+def rescue(
+    remote: Remote,
+    sync: str,
+    known: Mapping[bytes, Entry | None],
+    deleted: frozenset[bytes],
+    beside: place.Beside,
+) -> dict[bytes, bytes]:
+    """Bring back what was set aside and is not the version that was `known` to be at its path.
+
+    What was to be `deleted` goes to its own place, if that is free, all else beside it, or as near
+    as there is a directory. Returns the new names by path. Raises ShellenvError if something stays.
+    """
+    found: dict[bytes, bytes] = {}
+    for attempt in range(_DEPTH):
+        back = {}
+        for record in remote.aside(sync):
+            source, what = entry.read(record)
+            kind, _, path = source.partition(b"/")
+            if what.kind in "dx" or not path:
+                continue
+            expected = known.get(path)
+            if expected is not None and place.is_version(expected, what):
+                continue
+            if attempt == 0 and kind == b"d" and path in deleted:
+                back[source] = found[path] = path
+            else:
+                parts = path.split(b"/")
+                near = parts[: max(0, len(parts) - max(attempt, 1))]
+                back[source] = found[path] = beside(b"/".join([*near, parts[-1]]))
+        if not back:
+            return found
+        _bring_back(remote, sync, back)
+    raise ShellenvError(
+        f"cannot bring back what is in {remote.label}:.shellenv/*/was/{sync}",
+        "it holds versions of files that were changed there during the sync",
+    )
+
+
+_DEPTH = 100
+"""More levels than a path has."""
+
+
+def _bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
     """Move what is in `was/<sync>` (`d/PATH`, `r/PATH`) to paths of the project."""
     steps = []
     for source, new in names.items():
         above, _, name = os.fsdecode(new).rpartition("/")
         where = "/" + above if above else ""
         steps.append(
-            f'mkdir -p -- "$root"{_quote(where)}; enter {_quote(where)} && '
+            f"enter {_quote(where)} && "
             f'run mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {_quote(name)}'
         )
     _run(remote, sync, steps)

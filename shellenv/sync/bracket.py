@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Generic, NamedTuple, TypeVar
 
 from shellenv import connection
@@ -36,6 +36,14 @@ T = TypeVar("T")
 UP, DOWN = "up", "down"
 
 
+Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
+"""Shows how far a transfer is: is given a name and bytes, gives what is to be told of progress."""
+
+
+def _unwatched(_: str, __: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _quietly(_: str) -> None:
     """Says nothing."""
 
@@ -50,6 +58,7 @@ class Wish(NamedTuple):
     rules: Rules
     label: str = ""
     tell: Callable[[str], None] = _quietly
+    watch: Watch | None = None
     dry: bool = False
     adopt: bool = False
     restore: bool = False
@@ -58,8 +67,13 @@ class Wish(NamedTuple):
 
 def wish(found: Settings, where: connection.Place, moniker: str) -> Wish:
     """The wish to sync a project over the connection to a dock, and to say what is run for it."""
+    import sys
+
+    from shellenv.sync import bar
+
     words = (*where.ssh(), moniker)
-    return Wish(found.root, words, found.remote_root, found.name, found.rules, moniker, say)
+    watch = bar.bar if sys.stderr and sys.stderr.isatty() else None
+    return Wish(found.root, words, found.remote_root, found.name, found.rules, moniker, say, watch)
 
 
 class Outcome(NamedTuple):
@@ -123,7 +137,9 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
             _check_owner(wish, remote, there, owner)
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
-                work.recover((here.records, records))
+                time.sleep(entry.TICK / 1e9)  # so that the times of what was done last are past
+                here = tree.scan(work.root, wish.rules)
+                work.recover(((here.records, here.time), _list(remote, wish)))
                 here = tree.scan(work.root, wish.rules)
                 records, now = _list(remote, wish)
             outcome = work.run(here, records, now)
@@ -206,7 +222,7 @@ class _Sync:
         self.taken: set[bytes] = set()
         self.problem: ShellenvError | None = None
 
-    def recover(self, scans: tuple[list[bytes], list[bytes]]) -> None:
+    def recover(self, scans: tuple[recovery.Scan, recovery.Scan]) -> None:
         """Tidy up after a sync that was cut off."""
         recovery.recover(
             self.store, self.root, self.remote, self.there, scans, self.beside, self.wish.tell
@@ -225,11 +241,11 @@ class _Sync:
         actions = self._chosen(compare.plan(ledger.paths, equal.get))
         outcome = outcome._replace(left_alone=self.left_alone)
         if self.wish.dry:
-            quiet = (compare.ADOPT, compare.FORGET)
+            quiet = (compare.NOTHING, compare.ADOPT, compare.FORGET)
             planned = sorted((name, what) for name, what in actions.items() if what not in quiet)
             return outcome._replace(planned=tuple(planned))
         for name, action in actions.items():
-            if action in (compare.ADOPT, compare.FORGET):
+            if action in (compare.NOTHING, compare.ADOPT, compare.FORGET):
                 ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
         return self._carry_out(actions, outcome)
 
@@ -393,6 +409,7 @@ class _Sync:
                 sparse,
             ),
             names,
+            self.ledger.here,
         )
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
@@ -415,20 +432,25 @@ class _Sync:
                 staging = os.fsdecode(self.root + b"/" + place.IN)
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
-                self._rsync(transfer.pull(ssh, source, staging, self.wish.root, sparse), files)
+                command = transfer.pull(ssh, source, staging, self.wish.root, sparse)
+                self._rsync(command, files, there)
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
             yard.clear()
         return received
 
-    def _rsync(self, command: list[str], names: Iterable[bytes]) -> None:
+    def _rsync(
+        self, command: list[str], names: Iterable[bytes], records: Mapping[bytes, bytes]
+    ) -> None:
         import shlex
 
         files = self.store.files
         command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
         self.wish.tell(shlex.join(command))
         env = dict(self.ctx.shell_env or self.ctx.env)
-        moved = transfer.run(command, files, names, env, [self.store.lock])
+        show = self.wish.watch or _unwatched
+        with show(f"sync-{self.direction}", _size(names, records)) as update:
+            moved = transfer.run(command, files, names, env, [self.store.lock], update)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
                 f"rsync: {moved.said or f'status {moved.status}'}",

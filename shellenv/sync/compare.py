@@ -50,7 +50,7 @@ UPWARD = frozenset({PUSH, PUSH_MODE, DELETE_THERE})
 DOWNWARD = frozenset({PULL, PULL_MODE, DELETE_HERE})
 """What only one direction of the sync does."""
 
-BOTH = frozenset({CONFLICT, ADOPT, FORGET})
+BOTH = frozenset({CONFLICT, ADOPT, FORGET, NOTHING})
 """What is done in both."""
 
 

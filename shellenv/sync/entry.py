@@ -65,6 +65,8 @@ def path_of(record: bytes) -> bytes:
 
 def unsettled(record: bytes) -> bytes:
     """`record` such that the next scan will differ from it: the file is looked at again."""
+    if record[:1] != b"f":
+        return record
     kind, mode, size, mtime, _, inode, rest = record.split(b" ", 6)
     return b" ".join((kind, mode, size, mtime, b"?", inode, rest))
 

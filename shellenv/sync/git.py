@@ -36,7 +36,7 @@ def one_way(
         top = repository(path)
         if top is None:
             continue
-        if chosen[path] in (compare.ADOPT, compare.FORGET):
+        if chosen[path] in (compare.NOTHING, compare.ADOPT, compare.FORGET):
             continue
         if top in changed or not upward or actions[path] in compare.DOWNWARD:
             del chosen[path]

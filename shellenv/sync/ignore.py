@@ -239,7 +239,11 @@ def _translated(pattern: str) -> bytes:
     return "".join(found).encode("utf-8", "surrogateescape")
 
 
-_ONE = "(?:[\x00-.0-\x7f]|[\udcc0-\udcff][\udc80-\udcbf]*|[\udc80-\udcbf])"
+_WIDE = (
+    "[\udcc2-\udcdf][\udc80-\udcbf]|[\udce0-\udcef][\udc80-\udcbf]{2}"
+    "|[\udcf0-\udcf4][\udc80-\udcbf]{3}"
+)
+_ONE = f"(?:[\x00-.0-\x7f]|{_WIDE}|(?!{_WIDE})[\udc80-\udcff])"
 """One character of UTF-8 that is no slash, in an expression over bytes."""
 
 

@@ -208,6 +208,14 @@ class Yard:
             return found is not None and found.kind == "d"
         return True
 
+    def make_room(self, path: bytes) -> None:
+        """Make the directories above `path` that are missing, as they came in."""
+        above = path.rpartition(b"/")[0]
+        if above and self.look(above) is None:
+            self.make_room(above)
+            came = self.entry(IN + b"/" + above)
+            self.make_directory(above, came.mode if came else 0o755)
+
     def make_directories(self, path: bytes) -> None:
         """Make the directory `path` and those above it, for ourselves."""
         try:

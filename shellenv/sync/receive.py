@@ -48,9 +48,8 @@ def install(
     deletions: list[bytes],
 ) -> Received:
     """Put `names` in their places and remove `deletions`. The files have come in already."""
-    import time
-
     result = Received()
+    came: dict[bytes, bytes] = {}
     paths = ledger.paths
     _delete(yard, ledger, actions, names, deletions, result)
     for name in sorted(names):
@@ -65,8 +64,11 @@ def install(
                     result.done.append(name)
                 continue
             here = paths[name].here
+            yard.make_room(name)
+            staged = yard.look(IN + b"/" + name)
             got = yard.install(name, None if here and here.kind == "d" else here)
-            if got == name:
+            if got == name and staged is not None:
+                came[name] = staged.replace(b" %b/" % IN, b" ", 1)
                 result.done.append(name)
             elif got is not None:
                 result.kept[name] = got
@@ -81,16 +83,41 @@ def install(
                 yard.chmod(name, there.mode)
                 if actions[name] == compare.PULL_MODE:
                     result.done.append(name)
+    _settle(yard, ledger, actions, came, result)
+    return result
+
+
+def _settle(
+    yard: Yard,
+    ledger: Ledger,
+    actions: Mapping[bytes, str],
+    came: Mapping[bytes, bytes],
+    result: Received,
+) -> None:
+    """Write down what is here now: what has come in, not what somebody made of it meanwhile.
+
+    What has changed there since the scan differs from its record, and comes next time.
+    """
+    import time
+
     if result.done:
         time.sleep(entry.TICK / 1e9)  # so that no later change can have these times
     for name in result.done:
-        at = time.time_ns()
-        record = yard.look(name)
-        there = paths[name].there
-        if record and there:
-            # what has changed there since the scan differs from this, and comes next time
-            ledger.settle(name, settled(record, at), ledger.scanned_there(name))
-    return result
+        at, record = time.time_ns(), yard.look(name)
+        path, there = ledger.paths[name], ledger.scanned_there(name)
+        if record is None or path.there is None:
+            continue
+        what = entry.read(record)[1]
+        if name in came:
+            if not place.is_version(entry.read(came[name])[1], what):
+                record = entry.unsettled(came[name])
+        elif what.kind == "d" or path.there.kind == "d":
+            record = ledger.there[name]  # for a directory, both sides' records say the same
+        elif actions[name] == compare.PULL_MODE and not (
+            path.here and what.mode == path.there.mode and place.is_version(path.here, what)
+        ):
+            continue
+        ledger.settle(name, settled(record, at), there)
 
 
 def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
@@ -130,5 +157,6 @@ def _delete(
         if ledger.paths[name].there is None:
             if gone:
                 result.deleted.append(name)
-            # what is not synced is still in it: it stays, and is no news to anyone
-            ledger.settle(name, None if gone else yard.look(name), None)
+            left = None if gone else yard.look(name)
+            # what is not synced may still be in it: it stays, and is no news to anyone
+            ledger.settle(name, left if left and left[:1] == b"d" else None, None)

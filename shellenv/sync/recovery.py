@@ -13,9 +13,12 @@ from contextlib import closing
 
 from shellenv.sync import aside, entry, place
 from shellenv.sync.ignore import OWN
-from shellenv.sync.ledger import index, read
-from shellenv.sync.manifest import Intent, Journal, Manifest, Store
+from shellenv.sync.ledger import index, read, settled
+from shellenv.sync.manifest import Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
+
+Scan = tuple[list[bytes], int]
+"""The records of a side, and when that was on its clock."""
 
 Tell = Callable[[str], None]
 
@@ -30,13 +33,13 @@ def recover(
     root: bytes,
     remote: Remote,
     there: Place,
-    scans: tuple[list[bytes], list[bytes]],
+    scans: tuple[Scan, Scan],
     beside: place.Beside,
     tell: Tell,
 ) -> None:
     """Tidy up after an earlier sync, and write down what it achieved.
 
-    `scans` are the records of both sides as they are now; they must be made anew afterwards.
+    `scans` are those of both sides as they are now; they must be made anew afterwards.
     Raises what changing either side raises; then the next sync tries again.
     """
     past = store.load() or Manifest([], [])
@@ -46,7 +49,7 @@ def recover(
     _tidy_here(root, journal, beside, tell)
     for sync in there.left:
         if journal is not None and sync == journal.sync:
-            _tidy_there(remote, journal, set(map(entry.path_of, scans[1])), beside, tell)
+            _tidy_there(remote, journal, beside, tell)
         elif sync != past.done:
             tell(
                 f"shellenv: {remote.label}:{there.own}/was/{sync} is left of a sync that this "
@@ -58,12 +61,13 @@ def recover(
         store.save(_achieved(past, journal, scans))
 
 
-def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[bytes]]) -> Manifest:
+def _achieved(past: Manifest, journal: Journal, scans: tuple[Scan, Scan]) -> Manifest:
     """The past, with what the journal's sync did bring to its place."""
     sides = []
     names = frozenset({*journal.pushed, *journal.pulled})
     was = (index(past.here, names), index(past.there, names))
-    now = (index(scans[0], names), index(scans[1], names))
+    now = (index(scans[0][0], names), index(scans[1][0], names))
+    times = (scans[0][1], scans[1][1])
     result = (set(past.here), set(past.there))
     for intents, target in ((journal.pushed, 1), (journal.pulled, 0)):
         for name, intent in intents.items():
@@ -74,7 +78,7 @@ def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[b
                 new: tuple[bytes | None, bytes | None] = (None, None)
             elif found is not None and entry.alike(wished, found):
                 pair = [intent.new, intent.new]
-                pair[target] = now[target][name]
+                pair[target] = settled(now[target][name], times[target])
                 new = (pair[0], pair[1])
             else:
                 continue
@@ -88,24 +92,12 @@ def _achieved(past: Manifest, journal: Journal, scans: tuple[list[bytes], list[b
     return Manifest(sides[0], sides[1], past.time, past.done)
 
 
-def _tidy_there(
-    remote: Remote, journal: Journal, there: set[bytes], beside: place.Beside, tell: Tell
-) -> None:
+def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Tell) -> None:
     """Bring back what the sync moved aside there without having seen it."""
-    back = {}
-    for record in remote.aside(journal.sync):
-        path, what = entry.read(record)
-        kind, _, name = path.partition(b"/")
-        if what.kind in "dx" or not name:
-            continue
-        known = journal.pushed.get(name, Intent(None, None)).old
-        expected = read(known)
-        if expected is not None and place.is_version(expected, what):
-            continue
-        back[path] = name if kind == b"d" and name not in there else beside(name)
-        tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(back[path])}")
-    if back:
-        aside.bring_back(remote, journal.sync, back)
+    known = {name: read(intent.old) for name, intent in journal.pushed.items()}
+    deleted = frozenset(name for name, intent in journal.pushed.items() if intent.new is None)
+    for new in aside.rescue(remote, journal.sync, known, deleted, beside).values():
+        tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
 
 
 def _tidy_here(root: bytes, journal: Journal | None, beside: place.Beside, tell: Tell) -> None:

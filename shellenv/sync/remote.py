@@ -53,7 +53,7 @@ command -v rsync >/dev/null || state="no rsync"
 answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
   cat "$own/owner" 2>/dev/null; printf "\\0"
   [ -d "$root" ] && { cd "$root" && ls -A | grep -qa . && echo full || echo empty; }
-  printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"; ls -1 "$own/was" 2>/dev/null'
+  printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"; ls -1 "$own/was" 2>/dev/null; :'
 while IFS= read -r n; do answer "$(head -c "$n")"; done
 """
 

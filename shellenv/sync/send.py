@@ -102,14 +102,14 @@ def verify(
             sent.failed.append(name)
     for name in deletions:
         record, old = found.get(name), ledger.paths[name].there
-        if record is not None and record[:1] == b"d":
+        if record is not None and record[:1] == b"d" and old and old.kind == "d":
             ledger.settle(name, None, record)  # something that is not synced is in it
         elif record is not None and old and place.is_version(old, entry.read(record)[1]):
             sent.failed.append(name)
         else:
             sent.deleted.append(name)
             ledger.settle(name, None, None)
-    _rescue(remote, sync, ledger, deletions, copies, beside, sent)
+    _rescue(remote, sync, ledger, pushed, deletions, copies, beside, sent)
     return sent
 
 
@@ -127,26 +127,19 @@ def _rescue(
     remote: Remote,
     sync: str,
     ledger: Ledger,
+    pushed: list[bytes],
     deletions: list[bytes],
     copies: Mapping[bytes, bytes],
     beside: place.Beside,
     sent: Sent,
 ) -> None:
-    back = {}
-    gone = set(deletions)
-    for record in remote.aside(sync):
-        path, what = entry.read(record)
-        kind, _, name = path.partition(b"/")
-        if what.kind in "dx" or not name:
-            continue
-        known = ledger.paths.get(name)
-        expected = known.there if known and name not in copies else None
-        if expected is not None and place.is_version(expected, what):
-            continue
-        if kind == b"d" and name in gone:
-            back[path] = name  # deleted here, changed there: the change wins
-            sent.deleted.remove(name)
-        else:
-            back[path] = sent.rescued[name] = beside(name)
-    if back:
-        aside.bring_back(remote, sync, back)
+    known = {
+        name: None if name in copies or name not in ledger.paths else ledger.paths[name].there
+        for name in {*pushed, *deletions, *copies}
+    }
+    names = aside.rescue(remote, sync, known, frozenset(deletions), beside)
+    for name, new in names.items():
+        if name != new:
+            sent.rescued[name] = new
+        elif name in sent.deleted:
+            sent.deleted.remove(name)  # deleted here, changed there: the change wins

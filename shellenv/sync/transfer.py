@@ -17,9 +17,6 @@ COMMON = (
     "--timeout=60",
 )
 
-Progress = Callable[[int, float], None]
-"""Is told bytes and seconds now and then."""
-
 
 class Moved(NamedTuple):
     """What came of an rsync: its status and last words; 0 if all went well."""
@@ -60,25 +57,24 @@ def run(
     paths: Iterable[bytes],
     env: dict[str, str],
     keep: Sequence[int],
-    progress: Progress | None = None,
+    update: Callable[[int], None] | None = None,
 ) -> Moved:
     """Run an rsync for these paths, which the file `listing` will list.
 
-    `keep` are descriptors that it shall have: locks that are held as long as it runs. Raises
-    ShellenvError if there is no usable rsync here.
+    `keep` are descriptors that it shall have: locks that are held as long as it runs. `update` is
+    told now and then how many bytes are done. Raises ShellenvError if there is no usable rsync.
     """
     import subprocess
     import tempfile
 
-    del progress
     with open(listing, "wb") as names:
         names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
     with tempfile.TemporaryFile() as errors:
         try:
             child = subprocess.Popen(
-                command,
+                [command[0], *(["--info=progress2"] if update else []), *command[1:]],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if update else subprocess.DEVNULL,
                 stderr=errors,
                 env={**env, "LC_ALL": "C"},
                 pass_fds=keep,
@@ -87,13 +83,35 @@ def run(
         except FileNotFoundError:
             raise ShellenvError("rsync is not in PATH", "install rsync 3.1 or newer") from None
         try:
+            while update and child.stdout and (said := os.read(child.stdout.fileno(), 4096)):
+                if found := re.findall(rb"([\d,.]+) +\d+%", said):
+                    update(int(re.sub(rb"\D", b"", found[-1])))
             status = child.wait()
         except BaseException:
             child.terminate()
             child.wait()
             raise
+        finally:
+            if child.stdout:
+                child.stdout.close()
+        if status in (1, 2, 4):  # syntax or usage; protocol; a feature that it does not have
+            _check_version(env)
         errors.seek(0)
         return Moved(status, _meaning(os.fsdecode(errors.read()[-65536:])))
+
+
+def _check_version(env: dict[str, str]) -> None:
+    """Raise ShellenvError if the rsync here is too old, or none of Samba's."""
+    import subprocess
+
+    done = subprocess.run(["rsync", "--version"], env=env, capture_output=True, check=False)
+    line = os.fsdecode(done.stdout or done.stderr).partition("\n")[0].strip()
+    found = re.match(r"rsync +version v?(\d+)\.(\d+)", line)
+    if found is None or (int(found[1]), int(found[2])) < (3, 1):
+        raise ShellenvError(
+            f"the rsync here does not do: {line or 'it says no version'}",
+            "install rsync 3.1 or newer (macOS: brew install rsync)",
+        )
 
 
 def _listed(path: bytes) -> bytes:

@@ -1,0 +1,288 @@
+"""The sync in bad surroundings: cut off, locked, full, closed. Nothing is lost, and it says why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from docksync import Far, Pair, contents, tree, write
+from harness import TIMEOUT
+
+from shellenv.errors import ShellenvError
+from shellenv.sync import bracket
+from shellenv.sync.bracket import DOWN, UP
+from shellenv.sync.manifest import Store
+
+
+def until(condition: object) -> None:
+    """Wait for a condition, a function without arguments."""
+    assert callable(condition)
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def children(pid: int, name: str) -> list[int]:
+    """Processes of this name that a process has started."""
+    argv = ["pgrep", "-P", str(pid), "-x", name]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return [int(word) for word in done.stdout.split()]
+
+
+# --- cut off --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("victim", ["python", "rsync", "ssh"])
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_a_sync_that_is_killed_is_finished_by_the_next(
+    pair: Pair, direction: str, victim: str
+) -> None:
+    pair.started(a="1")
+    source = pair.here if direction == UP else pair.there
+    for number in range(20):
+        write(source / f"big {number}", os.urandom(3 << 20))
+    pair.far.own(pair.remote_root)
+    sync = pair.spawn(direction)
+    until(lambda: children(sync.pid, "rsync") or sync.poll() is not None)
+    pid = sync.pid if victim == "python" else children(sync.pid, victim)[0]
+    os.kill(pid, signal.SIGKILL)
+    sync.communicate()
+    assert sync.returncode != 0 or (victim, direction) == ("ssh", DOWN)  # it may not need that
+    pair.up()
+    pair.down()
+    assert len(tree(pair.here)) == 21
+    assert tree(pair.here) == tree(pair.there)
+    assert not any(pair.there.parent.joinpath(".shellenv", "project", "tmp").iterdir())
+    assert not any(pair.there.parent.joinpath(".shellenv", "project", "was").iterdir())
+
+
+@contextmanager
+def cut_off_before_its_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A sync in here does everything but write down what it did."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", stop)
+        try:
+            yield
+        except KeyboardInterrupt:
+            return
+    pytest.fail("it was not cut off")
+
+
+def test_what_a_cut_off_sync_brought_is_no_conflict_for_the_next(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1", b="1", gone="1", left="1")
+    write(pair.here / "a", "2")
+    (pair.here / "gone").unlink()
+    with cut_off_before_its_end(monkeypatch):
+        pair.up()
+    assert (pair.there / "a").read_text() == "2"
+    write(pair.here / "a", "3")
+    write(pair.there / "b", "2")
+    (pair.there / "left").unlink()
+    pair.up()
+    with cut_off_before_its_end(monkeypatch):
+        pair.down()
+    assert (pair.here / "b").read_text() == "2"
+    write(pair.there / "b", "3")
+    pair.up()
+    pair.down()
+    expected = {"a": (0o644, b"3"), "b": (0o644, b"3")}
+    assert tree(pair.here) == tree(pair.there) == expected
+
+
+def test_a_version_that_only_the_cut_off_sync_had_is_brought_back(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was written into the place of the file at the very moment in which that was replaced."""
+    pair.started(a="1", gone="1")
+    write(pair.here / "a", "ours")
+    (pair.here / "gone").unlink()
+    with cut_off_before_its_end(monkeypatch):
+        pair.up()
+    (was,) = pair.there.parent.joinpath(".shellenv", "project", "was").iterdir()
+    for path in was.rglob("*"):
+        if path.is_file():
+            path.write_text(f"unseen in {path.name}")
+    pair.both()
+    assert contents(pair.here) == {b"ours", b"unseen in a", b"unseen in gone"}
+    assert (pair.here / "gone").read_text() == "unseen in gone"
+
+
+# --- locks ----------------------------------------------------------------------------------------
+
+
+def test_a_second_sync_waits_for_the_first(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.here / "big", os.urandom(30 << 20))
+    first = pair.spawn(UP)
+    until(lambda: children(first.pid, "rsync"))
+    second = pair.spawn(UP)
+    for sync in (first, second):
+        assert sync.communicate()[1].count(b"Error") == 0
+        assert sync.returncode == 0
+    assert tree(pair.here) == tree(pair.there)
+
+
+def test_the_rsync_of_a_killed_sync_is_waited_for(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.here / "big", os.urandom(30 << 20))
+    first = pair.spawn(UP)
+    until(lambda: children(first.pid, "rsync"))
+    rsync = children(first.pid, "rsync")
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    pair.up()
+    for pid in rsync:
+        with suppress(FileNotFoundError):
+            assert "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+    assert tree(pair.here) == tree(pair.there)
+
+
+def test_a_lock_at_the_dock_whose_owner_is_gone_is_broken(pair: Pair) -> None:
+    """The cable was cut: the shell there still waits for words that will never come."""
+    pair.started(a="1")
+    write(pair.here / "b", os.urandom(30 << 20))
+    sync = pair.spawn(UP)
+    until(lambda: children(sync.pid, "rsync"))
+    session = children(sync.pid, "ssh")
+    for pid in session:
+        os.kill(pid, signal.SIGSTOP)
+    for pid in (*children(sync.pid, "rsync"), sync.pid):
+        os.kill(pid, signal.SIGKILL)
+    sync.communicate()
+    try:
+        pair.up()
+    finally:
+        for pid in session:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert tree(pair.here) == tree(pair.there)
+
+
+# --- full, closed, missing --------------------------------------------------------------------------
+
+
+@contextmanager
+def small(path: Path, owner: tuple[int, int]) -> Iterator[None]:
+    """A file system of one megabyte at `path`."""
+    path.mkdir(parents=True, exist_ok=True)
+    options = f"size=1m,mode=755,uid={owner[0]},gid={owner[1]}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_a_full_disk_at_the_dock_is_said_and_nothing_is_lost(pair: Pair) -> None:
+    with small(pair.remote_root, (pair.far.uid, pair.far.gid)):
+        pair.started(a="1", b="1")
+        write(pair.here / "big", os.urandom(2 << 20))
+        write(pair.here / "a", "2")
+        write(pair.there / "b", "theirs")
+        problem = pair.up().problem
+        assert problem is not None
+        assert "No space left on device" in problem.message
+        (pair.here / "big").unlink()
+        pair.up()
+        pair.down()
+        assert tree(pair.here) == tree(pair.there)
+        assert contents(pair.here) == {b"2", b"theirs"}
+
+
+def test_a_full_disk_here_is_said_and_nothing_is_lost(pair: Pair) -> None:
+    with small(pair.here, (0, 0)):
+        pair.started(a="1", b="1")
+        write(pair.there / "big", os.urandom(2 << 20))
+        write(pair.there / "a", "2")
+        write(pair.here / "b", "ours")
+        problem = pair.down().problem
+        assert problem is not None
+        assert "No space left on device" in problem.message
+        (pair.there / "big").unlink()
+        pair.up()
+        pair.down()
+        assert tree(pair.here) == tree(pair.there)
+        assert contents(pair.here) == {b"2", b"ours"}
+
+
+def test_what_cannot_be_read_is_named_and_not_taken_for_deleted(pair: Pair) -> None:
+    write(pair.here / "shut" / "inside", "1")
+    pair.started(a="1")
+    write(pair.there / "file", "1")
+    pair.far.own(pair.remote_root)
+    os.chown(pair.there / "file", 0, 0)
+    (pair.there / "file").chmod(0)
+    (pair.there / "shut").chmod(0)
+    (pair.there / "shut" / "inside").write_text("changed there")
+    outcome = pair.down()
+    assert outcome.failed == (b"file",)
+    assert outcome.problem is not None
+    assert outcome.problem.message.endswith("Permission denied (13)")
+    assert b"shut" in outcome.left_alone
+    assert (pair.here / "shut" / "inside").read_text() == "1"
+    write(pair.here / "shut" / "inside", "changed here")
+    pair.up()
+    (pair.there / "shut").chmod(0o755)
+    (pair.there / "file").chmod(0o644)
+    pair.both()
+    assert {b"changed here", b"changed there"} <= contents(pair.here)
+
+
+def test_a_place_that_cannot_be_made_is_said(pair: Pair) -> None:
+    pair.remote_root.mkdir(parents=True)
+    with pytest.raises(ShellenvError, match="Permission denied") as caught:
+        bracket.sync(pair.context, pair.wish(), UP)
+    assert "[shellenv.sync] remote_root" in caught.value.hint
+
+
+def test_a_dock_without_rsync_is_said(pair: Pair, tmp_path: Path) -> None:
+    bare = pair.far.home / "bare"
+    bare.mkdir()
+    for name in ("sh", "head", "id", "gzip", "mkdir", "flock", "cat", "ls", "grep", "find"):
+        (bare / name).symlink_to(shutil.which(name) or "")
+    wrapper = write(tmp_path / "ssh", WRAPPER)
+    wrapper.chmod(0o755)
+    wish = pair.wish()
+    words = (str(wrapper), str(bare), *wish.ssh)
+    with pytest.raises(ShellenvError, match="there is no rsync at dock"):
+        bracket.sync(pair.context, wish._replace(ssh=words), UP)
+
+
+WRAPPER = """\
+#!/bin/sh
+bin=$1; shift
+n=$#; i=0
+for word; do i=$((i + 1)); shift; [ $i = $n ] && word="PATH=$bin; export PATH; $word"
+  set -- "$@" "$word"
+done
+exec "$@"
+"""
+"""Calls ssh, with another PATH for the command: its first argument."""
+
+
+def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:
+    wish = pair.wish()._replace(ssh=("ssh", "-oBatchMode=yes", "-p1", "127.0.0.1"))
+    with pytest.raises(ShellenvError, match=r"connection to dock is lost: .*refused"):
+        bracket.sync(pair.context, wish, UP)
+
+
+def test_a_project_that_is_gone_here_deletes_nothing_there(far: Far, tmp_path: Path) -> None:
+    pair = Pair(far, tmp_path).started(a="1")
+    shutil.rmtree(pair.here)
+    with pytest.raises(ShellenvError, match="cannot read"):
+        pair.up()
+    assert contents(pair.there) == {b"1"}
