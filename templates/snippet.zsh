@@ -52,6 +52,7 @@ __shellenv_apply() {
 {% endif %}
 {% if plan.venv %}
       deactivate || :
+      shift 2 __shellenv_log
 {% endif %}
       PATH="$__shellenv_old_path"
       typeset -g __shellenv_new_path="$PATH" __shellenv_short='' __shellenv_ours=''
