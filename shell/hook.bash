@@ -50,6 +50,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_records=  # what it has set, as it is published
   __shellenv_path_old= # PATH before it
   __shellenv_path_new= # and after
+  __shellenv_titled=   # the state of $VIRTUAL_ENV_PROMPT, after
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
 fi
@@ -388,6 +389,8 @@ __shellenv_source_activate() {
   local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
   # shellcheck source=/dev/null
   . "$1/bin/activate"
+  __shellenv_ours=${VIRTUAL_ENV-}
+  __shellenv_titled=${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}
 }
 
 # Go back the short way; false, and nothing is done, if anything has changed.
@@ -397,7 +400,13 @@ __shellenv_back() {
   if [[ -n $__shellenv_ours && -z ${_OLD_VIRTUAL_PATH-} ]]; then return 1; fi
   if [[ -n $__shellenv_ours ]] && ! declare -F deactivate >/dev/null; then return 1; fi
   __shellenv_shortcut 2>/dev/null || return
-  if [[ -n $__shellenv_ours ]]; then deactivate; fi
+  if [[ -n $__shellenv_ours ]]; then
+    deactivate
+    if [[ -n ${VIRTUAL_ENV-} ]]; then # that was a function of the user's
+      unset -v VIRTUAL_ENV
+      __shellenv_unpath _OLD_VIRTUAL_PATH "$__shellenv_path_old" "$__shellenv_path_new"
+    fi
+  fi
   PATH=$__shellenv_path_old
   __shellenv_ours=''
   __shellenv_short=''
@@ -409,7 +418,7 @@ __shellenv_long() {
   if [[ -n $__shellenv_ours ]]; then
     __shellenv_words=(
       e VIRTUAL_ENV - "=$__shellenv_ours"
-      e VIRTUAL_ENV_PROMPT - "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
+      e VIRTUAL_ENV_PROMPT - "$__shellenv_titled"
       ${__shellenv_words[@]+"${__shellenv_words[@]}"}
     )
   fi
@@ -618,7 +627,7 @@ __shellenv_publish() {
     return 0
   fi
   text=$__shellenv_key$__shellenv_root${__shellenv_log[*]}
-  if [[ -n $__shellenv_short ]]; then text=$text$__shellenv_path_new${VIRTUAL_ENV-}${VIRTUAL_ENV_PROMPT-}; fi
+  if [[ -n $__shellenv_short ]]; then text=$text$__shellenv_path_new${VIRTUAL_ENV-}$__shellenv_titled; fi
   if [[ $text != *"$__shellenv_us"* && $text != *%* ]]; then
     IFS=$__shellenv_us
     text="#${IFS}1$IFS$__shellenv_key$IFS$__shellenv_root$IFS${__shellenv_log[*]}${__shellenv_log[0]:+$IFS}"
@@ -626,7 +635,7 @@ __shellenv_publish() {
       text=${text}p${IFS}PATH$IFS=$__shellenv_path_old$IFS=$__shellenv_path_new$IFS
       if [[ -n $__shellenv_ours ]]; then
         text=${text}e${IFS}VIRTUAL_ENV$IFS-$IFS=$VIRTUAL_ENV${IFS}e${IFS}VIRTUAL_ENV_PROMPT$IFS-$IFS
-        text=$text${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}$IFS
+        text=$text$__shellenv_titled$IFS
       fi
       text=$text$__shellenv_records
     fi

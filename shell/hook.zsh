@@ -596,9 +596,11 @@ __shellenv_update() {
       __shellenv_nearest="$__shellenv_directory"
       break
     fi
-    __shellenv_passed+=" && ! -e ${(qq)__shellenv_venvs}/${(qq)__shellenv_name} && ! -e ${(qq)__shellenv_directory}/.venv &&
-      ! -e ${(qq)__shellenv_directory}/dockerutils.cfg && ! -e ${(qq)__shellenv_directory}/docker/dockerutils.cfg &&
-      ! -e ${(qq)__shellenv_config}/projects/${(qq)__shellenv_name}.cfg"
+    __shellenv_passed+=" && ! -e ${(qq)__shellenv_venvs}/${(qq)__shellenv_name}"
+    __shellenv_passed+=" && ! -e ${(qq)__shellenv_config}/projects/${(qq)__shellenv_name}.cfg"
+    __shellenv_name="${(qq)__shellenv_directory}"
+    __shellenv_passed+=" && ! -e $__shellenv_name/.venv && ! -e $__shellenv_name/dockerutils.cfg"
+    __shellenv_passed+=" && ! -e $__shellenv_name/docker/dockerutils.cfg"
     __shellenv_directory="${__shellenv_directory%/*}"
   done
   typeset -g __shellenv_found="$__shellenv_nearest"
@@ -628,11 +630,10 @@ __shellenv_rest() {
   emulate -L zsh -o no_aliases
   __shellenv_still_at=$__shellenv_from
   [[ -n $__shellenv_from ]] || return 0
-  local state=${(qq)${:-${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}}}
-  eval "__shellenv_still() {
-    [[ \"\${HOME-}:\${SHELLENV_VENV_DIR-}:\$__shellenv_key:\$__shellenv_root:\${VIRTUAL_ENV-}\" == $state &&
-      ! -e ${(qq)__shellenv_config}/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg$__shellenv_passed ]]${__shellenv_key:+ && __shellenv_fresh}
-  }"
+  local test='"${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}"'
+  test+=" == ${(qq)${:-${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}}}"
+  test+=" && ! -e ${(qq)__shellenv_config}/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg$__shellenv_passed"
+  eval "__shellenv_still() { [[ $test ]]${__shellenv_key:+ && __shellenv_fresh} }"
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
