@@ -26,6 +26,8 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_root=                          # the root of its project
   __shellenv_loaded=                        # the directory whose snippet is in memory
   __shellenv_found=                         # the directory that the last look around found
+  __shellenv_resting=                       # the directory in which nothing was to be done, and how often
+  __shellenv_still_at=                      # the directory that __shellenv_still is about
   __shellenv_tried=                         # a directory that the program could not serve: ask once, not at every prompt
   __shellenv_venv=                          # $VIRTUAL_ENV as we last saw it
   __shellenv_standard=                      # does its deactivate put back all that its activate has touched?
@@ -48,6 +50,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_records=  # what it has set, as it is published
   __shellenv_path_old= # PATH before it
   __shellenv_path_new= # and after
+  __shellenv_titled=   # the state of $VIRTUAL_ENV_PROMPT, after
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
   # The dock layer, of which dock.bash has the rest
@@ -395,6 +398,8 @@ __shellenv_source_activate() {
   local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
   # shellcheck source=/dev/null
   . "$1/bin/activate"
+  __shellenv_ours=${VIRTUAL_ENV-}
+  __shellenv_titled=${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}
 }
 
 # Go back the short way; false, and nothing is done, if anything has changed.
@@ -404,7 +409,13 @@ __shellenv_back() {
   if [[ -n $__shellenv_ours && -z ${_OLD_VIRTUAL_PATH-} ]]; then return 1; fi
   if [[ -n $__shellenv_ours ]] && ! declare -F deactivate >/dev/null; then return 1; fi
   __shellenv_shortcut 2>/dev/null || return
-  if [[ -n $__shellenv_ours ]]; then deactivate; fi
+  if [[ -n $__shellenv_ours ]]; then
+    deactivate
+    if [[ -n ${VIRTUAL_ENV-} ]]; then # that was a function of the user's
+      unset -v VIRTUAL_ENV
+      __shellenv_unpath _OLD_VIRTUAL_PATH "$__shellenv_path_old" "$__shellenv_path_new"
+    fi
+  fi
   PATH=$__shellenv_path_old
   __shellenv_ours=''
   __shellenv_short=''
@@ -416,7 +427,7 @@ __shellenv_long() {
   if [[ -n $__shellenv_ours ]]; then
     __shellenv_words=(
       e VIRTUAL_ENV - "=$__shellenv_ours"
-      e VIRTUAL_ENV_PROMPT - "${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
+      e VIRTUAL_ENV_PROMPT - "$__shellenv_titled"
       ${__shellenv_words[@]+"${__shellenv_words[@]}"}
     )
   fi
@@ -609,6 +620,7 @@ __shellenv_leave() {
   __shellenv_root=''
   __shellenv_said=$__shellenv_nl
   __shellenv_declined=''
+  __shellenv_venv=${VIRTUAL_ENV-}
   __shellenv_publish
   __shellenv_busy=''
 }
@@ -627,7 +639,7 @@ __shellenv_publish() {
     return 0
   fi
   text=$__shellenv_key$__shellenv_root${__shellenv_log[*]}
-  if [[ -n $__shellenv_short ]]; then text=$text$__shellenv_path_new${VIRTUAL_ENV-}${VIRTUAL_ENV_PROMPT-}; fi
+  if [[ -n $__shellenv_short ]]; then text=$text$__shellenv_path_new${VIRTUAL_ENV-}$__shellenv_titled; fi
   if [[ $text != *"$__shellenv_us"* && $text != *%* ]]; then
     IFS=$__shellenv_us
     text="#${IFS}1$IFS$__shellenv_key$IFS$__shellenv_root$IFS${__shellenv_log[*]}${__shellenv_log[0]:+$IFS}"
@@ -635,7 +647,7 @@ __shellenv_publish() {
       text=${text}p${IFS}PATH$IFS=$__shellenv_path_old$IFS=$__shellenv_path_new$IFS
       if [[ -n $__shellenv_ours ]]; then
         text=${text}e${IFS}VIRTUAL_ENV$IFS-$IFS=$VIRTUAL_ENV${IFS}e${IFS}VIRTUAL_ENV_PROMPT$IFS-$IFS
-        text=$text${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}$IFS
+        text=$text$__shellenv_titled$IFS
       fi
       text=$text$__shellenv_records
     fi
@@ -719,8 +731,14 @@ __shellenv_update() {
     if [[ -z $__shellenv_paused$__shellenv_busy ]]; then __shellenv_exactly __shellenv_update; fi
     return 0
   fi
-  # At the very place whose snippet is applied, its guard says all, the settings included.
-  if [ "$__shellenv_key" = "${PWD-}" ] && [ "${VIRTUAL_ENV-}" = "$__shellenv_venv" ] && __shellenv_fresh; then
+  # At the very place that a snippet is for, its guard says all, the settings included.
+  if [[ -n ${PWD-} && $__shellenv_key == "$PWD" && ${VIRTUAL_ENV-} == "$__shellenv_venv" ]]; then
+    if __shellenv_fresh; then return 0; fi
+  elif [[ -n $__shellenv_still_at && $__shellenv_still_at == "${PWD-}" ]] && __shellenv_still; then
+    return 0
+  elif [[ -n ${PWD-} && $__shellenv_loaded == "$PWD" && $__shellenv_key != "$PWD" ]] && __shellenv_fresh; then
+    __shellenv_found=$PWD
+    __shellenv_apply
     return 0
   fi
   if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
@@ -736,11 +754,13 @@ __shellenv_update() {
   fi
   __shellenv_look_around
   if [[ -z $__shellenv_found ]]; then
-    if [[ -n $__shellenv_root ]]; then __shellenv_leave; fi
+    if [[ -n $__shellenv_root ]]; then __shellenv_leave; else __shellenv_rest; fi
   elif [ "$__shellenv_found" = "$__shellenv_key" ] && __shellenv_fresh; then
     if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then
       __shellenv_follow
       if [[ -z ${VIRTUAL_ENV-} && -z $__shellenv_declined ]]; then __shellenv_apply; fi
+    else
+      __shellenv_rest
     fi
   elif [ "$__shellenv_found" = "$__shellenv_loaded" ] && __shellenv_fresh || __shellenv_load "$__shellenv_found"; then
     __shellenv_apply
@@ -765,7 +785,7 @@ __shellenv_exactly() {
 }
 
 # The nearest directory that may have an environment, into __shellenv_found. From the logical $PWD
-# upward, stopping below $HOME and /.
+# upward, stopping below $HOME and /; where it stopped, into __shellenv_top.
 __shellenv_look_around() {
   local directory=${PWD-} home=${HOME-} name
   while [[ $home == */ ]]; do home=${home%/}; done
@@ -774,11 +794,50 @@ __shellenv_look_around() {
     if [[ -e $__shellenv_venvs/$name || -e $directory/.venv || -e $directory/dockerutils.cfg ||
       -e $directory/docker/dockerutils.cfg || -e $__shellenv_config/projects/$name.cfg ]]; then
       __shellenv_found=$directory
+      __shellenv_top=$directory
       return 0
     fi
     directory=${directory%/*}
   done
   __shellenv_found=''
+  __shellenv_top=$directory
+}
+
+# Nothing is to be done here. The third time in a row, put the walk that finds that out into one test,
+# which takes half the time: __shellenv_still. Its first condition is all that the walk depends on
+# besides files.
+__shellenv_rest() {
+  case $__shellenv_resting in
+    "2 ${PWD-}") ;;
+    "1 ${PWD-}")
+      __shellenv_resting="2 ${PWD-}"
+      return 0
+      ;;
+    *)
+      __shellenv_resting="1 ${PWD-}"
+      return 0
+      ;;
+  esac
+  if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
+    return 0
+  fi
+  local directory=$PWD name path code
+  printf -v code %q "${HOME-}::$__shellenv_key:$__shellenv_root:$__shellenv_venv"
+  # shellcheck disable=SC2016 # it is to expand when the test is made
+  code='[[ ${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-} == '$code
+  for path in "$__shellenv_config/dockerutils.cfg" /etc/shellenv/dockerutils.cfg; do
+    printf -v code '%s && ! -e %q' "$code" "$path"
+  done
+  until [ "$directory" = "$__shellenv_top" ]; do
+    name=${directory##*/}
+    for path in "$__shellenv_venvs/$name" "$directory/.venv" "$directory/dockerutils.cfg" \
+      "$directory/docker/dockerutils.cfg" "$__shellenv_config/projects/$name.cfg"; do
+      printf -v code '%s && ! -e %q' "$code" "$path"
+    done
+    directory=${directory%/*}
+  done
+  __shellenv_define "__shellenv_still() { $code ]]${__shellenv_key:+ && __shellenv_fresh}; }"
+  __shellenv_still_at=$PWD
 }
 
 # Where the virtual environments are, into __shellenv_venvs, when that is not the default; false if

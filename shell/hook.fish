@@ -46,11 +46,11 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_variables
     set -g __shellenv_environment
     set -g __shellenv_short # if the short way was taken: the records, as published, of the variables it has set
+    set -g __shellenv_titled '' # then also the state of $VIRTUAL_ENV_PROMPT
     set -g __shellenv_path # what PATH was and what it became; nothing if it stayed
     set -g __shellenv_functions # the names of aliases and of the prompt
     set -g __shellenv_hidden # those of them that have hidden one of the user's
     set -g __shellenv_shown # all of them as they were defined
-    set -g __shellenv_printed # their names, and the same, where it is known from the last time
     set -g __shellenv_wraps # the aliases that have completions, each with what it completes like
     set -g __shellenv_hooks # ID and LEAVE of each hook
     set -g __shellenv_entered # the ids of those that were entered
@@ -72,11 +72,8 @@ set -g __shellenv_none -n '' # a `test` that fails
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
 # at every prompt, which is exact but slow.
 set -g __shellenv_timeless ''
-set -g __shellenv_bare --no-details # without a line that says where a function was defined
-if string match -qr '^[0-2]\.|^3\.[0-5]\b' -- $version
-    set -g __shellenv_timeless yes
-    set -g __shellenv_bare
-end
+string match -qr '^[0-2]\.|^3\.[0-5]\b' -- $version
+and set -g __shellenv_timeless yes
 
 # The directories of the XDG base directory specification; a relative value counts as unset.
 set -g __shellenv_config /dev/null/shellenv
@@ -411,7 +408,7 @@ function __shellenv_end
         set -g __shellenv_carry
     end
     if set -q __shellenv_functions[1]
-        __shellenv_print_functions
+        set -g __shellenv_shown (builtin functions $__shellenv_functions)
     end
     __shellenv_publish
     set -g __shellenv_busy ''
@@ -450,8 +447,13 @@ function __shellenv_back
     end
     __shellenv_shortcut
     or return
-    test -n "$__shellenv_ours"
-    and deactivate
+    if test -n "$__shellenv_ours"
+        deactivate
+        if set -qg VIRTUAL_ENV # that was a function of the user's
+            set -eg VIRTUAL_ENV
+            __shellenv_unpath _OLD_VIRTUAL_PATH $__shellenv_path
+        end
+    end
     set -gx PATH $__shellenv_path[1] # a list of paths takes a text apart at the colons
     set -g __shellenv_path
     set -g __shellenv_ours ''
@@ -465,12 +467,10 @@ function __shellenv_long
     if test -n "$__shellenv_ours"
         for name in VIRTUAL_ENV VIRTUAL_ENV_PROMPT
             set -g __shellenv_how_e$name -
-            set -g __shellenv_new_e$name -
             __shellenv_record e $name
         end
         set -g __shellenv_new_eVIRTUAL_ENV "=$__shellenv_ours"
-        set -q VIRTUAL_ENV_PROMPT
-        and set -g __shellenv_new_eVIRTUAL_ENV_PROMPT "=$VIRTUAL_ENV_PROMPT"
+        set -g __shellenv_new_eVIRTUAL_ENV_PROMPT $__shellenv_titled
     end
     __shellenv_take $records
 end
@@ -528,11 +528,11 @@ end
 
 # Which functions of ours were redefined since? They are the user's now, and no longer in the list.
 function __shellenv_check_functions
-    set -l now (builtin functions $__shellenv_bare $__shellenv_functions)
+    set -l now (builtin functions $__shellenv_functions)
     test "x$now" = "x$__shellenv_shown" -o -z "$__shellenv_shown"
     and return
     for name in $__shellenv_functions
-        set now (builtin functions $__shellenv_bare $name)
+        set now (builtin functions $name)
         string replace -q -- "$now" '' "$__shellenv_shown"
         and continue
         set -l index (builtin contains -i -- $name $__shellenv_functions)
@@ -542,18 +542,6 @@ function __shellenv_check_functions
             builtin functions -e __shellenv_users_$name
         end
     end
-end
-
-# Note how fish prints our functions. Those of a snippet look the same each time.
-function __shellenv_print_functions
-    if set -q __shellenv_short[1]; and test "$__shellenv_functions" = "$__shellenv_printed[1]"
-        set -g __shellenv_shown $__shellenv_printed[2..-1]
-        return
-    end
-    set -g __shellenv_shown (builtin functions $__shellenv_bare $__shellenv_functions)
-    set -g __shellenv_printed
-    set -q __shellenv_short[1]
-    and set -g __shellenv_printed "$__shellenv_functions" $__shellenv_shown
 end
 
 # Take the prompt markers of another shell out of $PS1, which it has exported.
@@ -589,7 +577,7 @@ end
 # kept from it, because it would put an old one back and lose the user's edits.
 function __shellenv_deactivate
     # Every generated activate script keeps the old PATH there as long as there is something to undo.
-    if test -n "$_OLD_VIRTUAL_PATH" -a "x$VIRTUAL_ENV" = "x$__shellenv_ours"
+    if test -n "$_OLD_VIRTUAL_PATH" -a "x$VIRTUAL_ENV" = "x$__shellenv_ours"; and builtin functions -q deactivate
         set -l claimed
         if test -z "$__shellenv_standard"
             for name in $__shellenv_environment
@@ -706,13 +694,10 @@ function __shellenv_publish
         return
     end
     set -l us $__shellenv_us
-    if set -q __shellenv_short[1]; and not string match -qr '[%\x1f]' -- "$__shellenv_key$__shellenv_root$__shellenv_path$VIRTUAL_ENV$VIRTUAL_ENV_PROMPT"
+    if set -q __shellenv_short[1]; and not string match -qr '[%\x1f]' -- "$__shellenv_key$__shellenv_root$__shellenv_path$VIRTUAL_ENV$__shellenv_titled"
         set -g __shellenv_text "#$us"1"$us$__shellenv_key$us$__shellenv_root$us"p"$us"PATH"$us=$__shellenv_path[1]$us=$__shellenv_path[2]$us"
         if test -n "$__shellenv_ours"
-            set -l marker -
-            set -q VIRTUAL_ENV_PROMPT
-            and set marker "=$VIRTUAL_ENV_PROMPT"
-            set -g __shellenv_text "$__shellenv_text"e"$us"VIRTUAL_ENV"$us-$us=$VIRTUAL_ENV$us"e"$us"VIRTUAL_ENV_PROMPT"$us-$us$marker$us"
+            set -g __shellenv_text "$__shellenv_text"e"$us"VIRTUAL_ENV"$us-$us=$VIRTUAL_ENV$us"e"$us"VIRTUAL_ENV_PROMPT"$us-$us$__shellenv_titled$us"
         end
     else
         set -q __shellenv_short[1]
@@ -778,9 +763,9 @@ function __shellenv_words --argument-names tag name
     set -l old __shellenv_old_$tag$name
     set -l new __shellenv_new_$tag$name
     if builtin contains -- $$how = U
-        set -g __shellenv_words $tag $name "=$$old" $$new
+        set -g __shellenv_words $tag $name "=$$old" "$$new" # a list of paths is one word here
     else
-        set -g __shellenv_words $tag $name - $$new
+        set -g __shellenv_words $tag $name - "$$new"
     end
 end
 
@@ -1146,10 +1131,10 @@ end
 
 # When a function calls another or opens a block, fish looks up in which line that is and counts from the
 # beginning of the file: 30 µs at the end of this one. Those that are in a hurry get a shorter one.
-builtin functions $__shellenv_bare __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
-    __shellenv_{source_activate,print_functions,check_functions,restore_functions,mark} | builtin source
+builtin functions __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
+    __shellenv_{source_activate,check_functions,restore_functions,mark} | builtin source
 builtin functions -q __shellenv_moved
-and builtin functions $__shellenv_bare __shellenv_prompt __shellenv_moved | builtin source
+and builtin functions __shellenv_prompt __shellenv_moved | builtin source
 
 # A script has no prompt that could notice where it is.
 if test "$argv[1]" != --definitions; and builtin functions -q __shellenv_moved; and not status is-interactive

@@ -35,6 +35,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_root=            # the root of its project
   typeset -g __shellenv_loaded=          # the directory whose snippet is in memory
   typeset -g __shellenv_found=           # the directory that the last look around found
+  typeset -g __shellenv_still_at=        # the directory that __shellenv_still is about
   typeset -g __shellenv_tried=           # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=            # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=            # the virtual environment that we have activated
@@ -297,17 +298,19 @@ __shellenv_begin() {
   typeset -g __shellenv_busy=yes
   if [[ -n "$__shellenv_root" ]]; then
     local __shellenv_path=''
-    __shellenv_depart "$3"
-    eval "$__shellenv_code" || :
-    if [[ -n "$__shellenv_short" ]] && ! __shellenv_shortcut; then __shellenv_long; fi
-    # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
-    # kept from it, because it would put an old one back and lose the user's edits.
-    if [[ -n "$__shellenv_ours" ]]; then
-      __shellenv_path="$PATH"
-      if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
-        __shellenv_unwarned deactivate
-      else
-        deactivate || :
+    typeset -g __shellenv_key='' # until the end is reached, this has not happened
+    if [[ -z "$__shellenv_short" || -n "${__shellenv_entered[*]}" ]] || ! __shellenv_shortcut; then
+      __shellenv_depart "$3"
+      eval "$__shellenv_code" || :
+      # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
+      # kept from it, because it would put an old one back and lose the user's edits.
+      if [[ -n "$__shellenv_ours" ]]; then
+        __shellenv_path="$PATH"
+        if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
+          __shellenv_unwarned deactivate
+        else
+          deactivate || :
+        fi
       fi
     fi
     __shellenv_restore "$2"
@@ -343,7 +346,7 @@ __shellenv_end() {
     words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
   text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
   [[ $text != *%* && $text != *$us* ]] || text=${${text//\%/%25}//$us/%1F}
-  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us$__shellenv_short"
+  text="#${us}1$us${text//$__shellenv_nul/$us}$us$__shellenv_short"
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
   if (( $#text <= 30000 )); then
     typeset -gx __SHELLENV_UNDO=$text
@@ -407,8 +410,8 @@ __shellenv_long() {
 __shellenv_depart() {
   emulate -L zsh
   local __shellenv_record __shellenv_keep=$1
-  __shellenv_key= # until the end is reached, this has not happened
   __shellenv_code=
+  [[ -z $__shellenv_short ]] || __shellenv_long
   [[ ${VIRTUAL_ENV-} == $__shellenv_venv ]] || __shellenv_follow
   (( ! $#__shellenv_expected )) || __shellenv_settle # it was interrupted
 
@@ -442,11 +445,13 @@ __shellenv_restore() {
 
   # The common case at once: all variables that had been unset still have our values.
   local -a __shellenv_plain=(${(M)__shellenv_log:#v$__shellenv_nul*$__shellenv_nul-$__shellenv_nul=*})
-  local -a __shellenv_names=(${${__shellenv_plain#??}%%$__shellenv_nul*})
-  local -a __shellenv_values=(\${${^__shellenv_names}-})
-  if [[ -z $__shellenv_docked && "${(pj:\0:e)__shellenv_values}" == "${(pj:\0:)${(@)__shellenv_plain##*$__shellenv_nul=}}" ]]; then
-    (( ! $#__shellenv_names )) || unset $__shellenv_names
-    __shellenv_log=(${__shellenv_log:|__shellenv_plain})
+  if [[ -z $__shellenv_docked && -n $__shellenv_plain ]]; then
+    local -a __shellenv_names=(${${__shellenv_plain#??}%%$__shellenv_nul*})
+    local -a __shellenv_values=(\${${^__shellenv_names}-})
+    if [[ "${(pj:\0:e)__shellenv_values}" == "${(pj:\0:)${(@)__shellenv_plain##*$__shellenv_nul=}}" ]]; then
+      unset $__shellenv_names
+      __shellenv_log=(${__shellenv_log:|__shellenv_plain})
+    fi
   fi
 
   for __shellenv_record in ${(Oa)__shellenv_log}; do
@@ -574,8 +579,12 @@ __shellenv_update() {
     __shellenv_fresh; then
     return 0
   fi
+  if [[ -n "$__shellenv_still_at" && "${1-}${PWD-}" == "$__shellenv_still_at" ]] && __shellenv_still; then
+    return 0
+  fi
   local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' __shellenv_nearest='' \
-    __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}"
+    __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}" \
+    __shellenv_passed='' __shellenv_from="${PWD-}"
   if [[ -n "$__shellenv_loaded" && "${1-}${PWD-}" == "$__shellenv_loaded" && "$__shellenv_loaded" != "$__shellenv_key" ]] &&
     __shellenv_fresh; then
     typeset -g __shellenv_found="$__shellenv_loaded"
@@ -587,10 +596,12 @@ __shellenv_update() {
   if [[ -n "${SHELLENV_VENV_DIR-}" || -e "$__shellenv_config/dockerutils.cfg" ||
     -e /etc/shellenv/dockerutils.cfg ]]; then
     __shellenv_settings || __shellenv_ask
+    __shellenv_from='' # what they depend on is not in $__shellenv_passed
   fi
 
   # The nearest directory that may have an environment: from the logical $PWD upward, stopping below
-  # $HOME and / (at the end of which, and of //, there is no name).
+  # $HOME and / (at the end of which, and of //, there is no name). $__shellenv_passed is a test for
+  # the paths where there was nothing.
   while __shellenv_name="${__shellenv_directory##*/}" &&
     [[ -n "$__shellenv_name" && "$__shellenv_directory" != "$__shellenv_home" ]]; do
     if [[ -e "$__shellenv_venvs/$__shellenv_name" || -e "$__shellenv_directory/.venv" ||
@@ -599,6 +610,11 @@ __shellenv_update() {
       __shellenv_nearest="$__shellenv_directory"
       break
     fi
+    __shellenv_passed+=" && ! -e ${(qq)__shellenv_venvs}/${(qq)__shellenv_name}"
+    __shellenv_passed+=" && ! -e ${(qq)__shellenv_config}/projects/${(qq)__shellenv_name}.cfg"
+    __shellenv_name="${(qq)__shellenv_directory}"
+    __shellenv_passed+=" && ! -e $__shellenv_name/.venv && ! -e $__shellenv_name/dockerutils.cfg"
+    __shellenv_passed+=" && ! -e $__shellenv_name/docker/dockerutils.cfg"
     __shellenv_directory="${__shellenv_directory%/*}"
   done
   typeset -g __shellenv_found="$__shellenv_nearest"
@@ -619,6 +635,19 @@ __shellenv_update() {
   fi
   [[ -z "$__shellenv_asked" ]] || __shellenv_weigh
   [[ -z "$__shellenv_next" ]] || eval "$__shellenv_next" || :
+  [[ -n "$__shellenv_asked" || "$__shellenv_found" != "$__shellenv_key" ]] || __shellenv_rest
+}
+
+# All is done here. Make one test of the walk that has found that out: it takes a third of the time,
+# since it is the loop that costs. Its first condition is what the walk depends on besides files.
+__shellenv_rest() {
+  emulate -L zsh -o no_aliases
+  __shellenv_still_at=$__shellenv_from
+  [[ -n $__shellenv_from ]] || return 0
+  local test='"${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}"'
+  test+=" == ${(qq)${:-${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}}}"
+  test+=" && ! -e ${(qq)__shellenv_config}/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg$__shellenv_passed"
+  eval "__shellenv_still() { [[ $test ]]${__shellenv_key:+ && __shellenv_fresh} }"
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.

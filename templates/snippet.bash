@@ -54,8 +54,8 @@ __shellenv_apply() {
 {% if plan.venv %}
     __shellenv_standard=yes
     __shellenv_ours={{ plan.venv.path }}
+    __shellenv_titled=-
     __shellenv_source_activate {{ plan.venv.path }}
-    __shellenv_ours=${VIRTUAL_ENV-}
 {% endif %}
 {% if plan.path %}
     PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}$PATH

@@ -18,7 +18,6 @@ set -g __shellenv_watch
 {%- endfor %}
 {%- endif %}
 
-set -g __shellenv_printed
 {% if short %}
 function __shellenv_clear
     test -z "$__shellenv_timeless$__shellenv_carry
@@ -66,8 +65,11 @@ function __shellenv_apply
 {% if plan.venv %}
         set -g __shellenv_standard yes
         set -g __shellenv_ours {{ plan.venv.path }}
+        set -g __shellenv_titled -
         __shellenv_source_activate {{ plan.venv.path }}
         set -g __shellenv_ours "$VIRTUAL_ENV"
+        set -q VIRTUAL_ENV_PROMPT
+        and set -g __shellenv_titled "=$VIRTUAL_ENV_PROMPT"
         set -q _OLD_VIRTUAL_PATH # exported by the scripts, but of no use to programs
         and set -gu _OLD_VIRTUAL_PATH{% for directory in plan.path %} {{ directory.path }}{% endfor %} $_OLD_VIRTUAL_PATH
 {% endif %}

@@ -52,9 +52,18 @@ __shellenv_apply() {
 {% endif %}
 {% if plan.venv %}
       deactivate || :
+      shift 2 __shellenv_log
+{% endif %}
+      typeset -g __shellenv_short='' __shellenv_ours=''
+{% if plan.venv %}
+      if [[ -n "${VIRTUAL_ENV-}" ]]; then # that was a function of the user's
+        builtin unset VIRTUAL_ENV
+        PATH="$__shellenv_new_path"
+        return 0
+      fi
 {% endif %}
       PATH="$__shellenv_old_path"
-      typeset -g __shellenv_new_path="$PATH" __shellenv_short='' __shellenv_ours=''
+      typeset -g __shellenv_new_path="$PATH"
     }
     typeset -g __shellenv_short={{ short.records }}
     typeset -g __shellenv_new_path={% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
