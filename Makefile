@@ -29,6 +29,8 @@ bench: dev engine
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
 	@.venv/bin/python -m bench.dock
+	@.venv/bin/python -m bench.run
+	@.venv/bin/python -m bench.remote
 
 ## make clean   remove all that the others made in this checkout
 clean:

@@ -1,0 +1,99 @@
+"""`python -m bench.remote`: `run-shell -- true` at a dock, beside rsync, `docker run` and rsync."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from bench.dock import Docked, run, timed
+from bench.harbour import Harbour, harbour
+from bench.run import base_image, clean
+
+COUNTS = (10_000, 100_000)
+WANTED = {10_000: 1.2, 100_000: 1.3}
+HOST = "near-0ms"
+
+
+def populate(root: Path, count: int) -> None:
+    """A project of that many small files, a hundred in a directory."""
+    for number in range(count):
+        if number % 100 == 0:
+            (root / f"d{number // 100:04}").mkdir(parents=True)
+        (root / f"d{number // 100:04}" / f"f{number % 100:02}.txt").write_text(f"{number}\n")
+
+
+def docked(made: Harbour, shell: Docked) -> dict[str, str]:
+    """The environment of a docked shell."""
+    hook = run(made, ["shellenv", "hook", "bash"]).replace("--install", "--definitions")
+    argv = ["shellenv", "dock", "--for", "bash", str(shell.shell.pid), HOST]
+    script = f"{hook}__shellenv_load_dock\n{run(made, argv)}env -0"
+    words = run(made, ["bash", "-c", script]).split("\0")
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def measure(made: Harbour, count: int, runs: int, base: str) -> tuple[float, float, float, float]:
+    """Medians in ms: rsync, docker and rsync with nothing to bring over; run-shell likewise; the
+    first rsync; the first sync-up."""
+    home = Path(made.env["HOME"])
+    root, far, bare = home / f"p{count}", made.base / "far", made.base / f"bare{count}"
+    populate(root, count)
+    config = home / ".config/shellenv/dockerutils.cfg"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f"[shellenv.run]\nimage = {base}\n[shellenv.sync]\nremote_root = {far}\n")
+    shell = Docked(made, HOST)
+    env = docked(made, shell)
+    place = env["DOCKER_HOST"].removeprefix("unix://").removesuffix("/docker.sock")
+    ssh = f"ssh -F none -S {place}/control"
+    mounts = ["-v", f"{bare}:{root}", "--workdir", str(root)]
+    steps = [
+        ["rsync", "-a", "--delete", "-e", ssh, f"{root}/", f"{HOST}:{bare}/"],
+        ["docker", "run", "--rm", "--init", *mounts, base, "true"],
+        ["rsync", "-a", "-e", ssh, f"{HOST}:{bare}/", f"{root}/"],
+    ]
+
+    def call(argv: list[str]) -> None:
+        done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{shlex.join(argv)}: {done.stderr}")
+
+    ours = ["run-shell", "--", "true"]
+    first = timed(lambda: call(steps[0]))
+    first_ours = timed(lambda: call(["sync-up"]))
+    call(ours)
+    pairs = [
+        (sum(timed(partial(call, step)) for step in steps), timed(lambda: call(ours)))
+        for _ in range(runs)
+    ]
+    shell.__exit__()
+    clean(root)
+    return median(p[0] for p in pairs), median(p[1] for p in pairs), first, first_ours
+
+
+def main() -> int:
+    """Print what was found, and what is wanted."""
+    base = base_image()
+    if not base:
+        print("no image for containers: `make engine`")
+        return 0
+    quick = os.environ.get("QUICK", "0") not in ("", "0")
+    with harbour((0,)) as made:
+        for count in COUNTS[: 1 if quick else 2]:
+            theirs, ours, first, first_ours = measure(made, count, 3 if quick else 9, base)
+            again, once = ours / theirs, first_ours / first
+            print(f"{count:,} files at a dock")
+            print(f"  rsync, docker run --rm, rsync  {theirs:8.0f} ms  with nothing to bring over")
+            print(f"  run-shell -- true              {ours:8.0f} ms")
+            print(f"  ratio                          {again:8.2f}     at most {WANTED[count]}")
+            print(f"  the first time: rsync          {first:8.0f} ms")
+            print(f"  the first time: sync-up        {first_ours:8.0f} ms")
+            print(f"  ratio                          {once:8.2f}     at most 1.15")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
