@@ -582,6 +582,26 @@ def test_docker_py_is_a_client_like_any_other(bash: Shell, gpu: RealDock) -> Non
         client.close()
 
 
+def test_a_key_that_only_an_agent_has_is_enough(bash: Shell, sailor: Sailor, gpu: RealDock) -> None:
+    key = sailor.user.home / ".ssh/id_ed25519"
+    argv = sailor.user.argv(
+        "ssh-agent", "sh", "-c", "ssh-add -q .ssh/id_ed25519; echo $SSH_AUTH_SOCK; cat"
+    )
+    with subprocess.Popen(
+        argv,
+        env=bash.env,
+        cwd=sailor.user.home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as agent:
+        assert agent.stdout
+        bash.env["SSH_AUTH_SOCK"] = agent.stdout.readline().strip()
+        key.unlink()
+        assert bash.script(f"dock gpu && {HOSTNAME}").ok().strip() == gpu.exec("hostname").strip()
+        agent.communicate("")
+
+
 def test_a_dock_behind_another_is_reached_by_its_jump(
     bash: Shell, sailor: Sailor, gpu: RealDock, other_dock: RealDock
 ) -> None:

@@ -47,7 +47,7 @@ POSIX = {
     "PATH with a percent sign": "PATH=/100%:$PATH",
     "PATH without ours": "PATH=/bin",
     "PS1": "PS1='mine> '",
-    "a changed PS1": "PS1=\"$PS1 mine> \"",
+    "a changed PS1": 'PS1="$PS1 mine> "',
     "nounset and errexit": "set -eu",
     "noglob and noclobber": "set -fC",
     "an odd IFS": "IFS=vV=0_",
