@@ -28,9 +28,24 @@ castoff() {
   elif [[ -z $__shellenv_docked ]]; then
     printf 'shellenv: %s\n%s\n' 'this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known' >&2
     return 1
+  elif __shellenv_dock_is_fixed; then
+    printf 'shellenv: %s is readonly in this shell, so it stays docked\n%s\n' "$__shellenv_n" \
+      'start a new shell' >&2
+    return 1
   else
     __shellenv_castoff
   fi
+}
+
+# Is one of the variables readonly that casting off would change? Its name, into __shellenv_n.
+__shellenv_dock_is_fixed() {
+  local __shellenv_i
+  for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_dock_log[@]}; __shellenv_i += 4)); do
+    __shellenv_n=${__shellenv_dock_log[__shellenv_i + 1]}
+    if [[ ${__shellenv_dock_log[__shellenv_i]} == v ]] && __shellenv_fixed "$__shellenv_n" &&
+      [ "=${!__shellenv_n}" = "${__shellenv_dock_log[__shellenv_i + 3]}" ]; then return 0; fi
+  done
+  return 1
 }
 
 # What `dock` has the program print: MONIKER DIRECTORY MARKER and then NAME=VALUE, to be set, or NAME,
@@ -46,7 +61,7 @@ __shellenv_dock() {
     if ! __shellenv_inspect "$__shellenv_n"; then
       printf 'shellenv: %s is readonly in this shell, so it cannot be docked\n%s\n' "$__shellenv_n" \
         'start a new shell' >&2
-      __shellenv_dock_sign "$2" gone
+      if [ "$2" != "$__shellenv_dock_at" ]; then __shellenv_dock_sign "$2" gone; fi
       return 1
     fi
   done
@@ -54,7 +69,7 @@ __shellenv_dock() {
   __shellenv_docked=$1
   __shellenv_dock_at=$2
   __shellenv_dock_busy=yes
-  __shellenv_dock_tried=''
+  __shellenv_dock_tried=0
   for __shellenv_word in "${@:4}"; do
     __shellenv_n=${__shellenv_word%%=*}
     __shellenv_inspect "$__shellenv_n"
@@ -94,10 +109,10 @@ __shellenv_dock_sign() {
   { printf %s "${2-}" >|"$1/shells/${BASHPID:-$$}"; } 2>/dev/null || :
 }
 
-# Put the marker TEXT in front of the prompt; one that was inherited with it is there already.
+# Put the marker TEXT in front of the prompt. INHERITED: it came with the prompt, if it is there.
 __shellenv_dock_mark() {
   local __shellenv_log=()
-  if [[ ${PS1-} == *"$1"* ]]; then
+  if [[ -n ${2-} && ${PS1-} == "$1"* ]]; then
     __shellenv_log=(m PS1 - "=$1")
   else
     __shellenv_mark "$1"
@@ -152,7 +167,7 @@ __shellenv_dock_inherit() {
   __shellenv_docked=${__shellenv_words[2]}
   __shellenv_dock_at=${__shellenv_words[3]}
   __shellenv_dock_sign "$__shellenv_dock_at"
-  __shellenv_dock_mark "[dock:$__shellenv_docked] "
+  __shellenv_dock_mark "[dock:$__shellenv_docked] " inherited
 }
 
 # --- at a prompt ----------------------------------------------------------------------------------
@@ -161,9 +176,9 @@ __shellenv_dock_inherit() {
 __shellenv_dock_check() {
   if [[ -n $__shellenv_dock_busy ]]; then
     __shellenv_castoff
-  elif [[ -z $__shellenv_dock_tried ]]; then
-    __shellenv_dock_tried=yes # once; after that, `dock` says what is wrong
-    ("$__shellenv_bin" dock --for bash "$$" "$__shellenv_dock_at" </dev/null >/dev/null 2>&1 &)
+  elif ((__shellenv_dock_tried++ % 10 == 0)); then # not at every prompt, should that be of no use
+    ("$__shellenv_bin" dock --for bash "$$" --again "$__shellenv_dock_at" "$__shellenv_docked" \
+      </dev/null >/dev/null 2>&1 &)
   fi
 }
 

@@ -39,7 +39,7 @@ function __shellenv_dock --argument-names moniker directory marker
     set -g __shellenv_docked $moniker
     set -g __shellenv_dock_at $directory
     set -g __shellenv_dock_marker $marker
-    set -g __shellenv_dock_tried ''
+    set -g __shellenv_dock_tried 0
     set -g __shellenv_lost -n yes # should this be interrupted
     for word in $argv[4..-1]
         set -l parts (string split -m 1 = -- $word)
@@ -205,10 +205,12 @@ function __shellenv_dock_check
     or return
     if test "$__shellenv_lost" = '-n yes'
         __shellenv_castoff
-    else if test -z "$__shellenv_dock_tried"
-        set -g __shellenv_dock_tried yes # once; after that, `dock` says what is wrong
-        command sh -c '"$@" </dev/null >/dev/null 2>&1 &' sh \
-            $__shellenv_bin dock --for fish $fish_pid $__shellenv_dock_at
+    else
+        if test (math $__shellenv_dock_tried % 10) -eq 0 # not at every prompt, should that be of no use
+            command sh -c '"$@" </dev/null >/dev/null 2>&1 &' sh \
+                $__shellenv_bin dock --for fish $fish_pid --again $__shellenv_dock_at $__shellenv_docked
+        end
+        set -g __shellenv_dock_tried (math $__shellenv_dock_tried + 1)
     end
 end
 

@@ -27,9 +27,24 @@ castoff() {
   elif [[ -z $__shellenv_docked ]]; then
     print -ru2 -l -- 'shellenv: this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known'
     return 1
+  elif __shellenv_dock_is_fixed; then
+    print -ru2 -l -- "shellenv: $__shellenv_name is readonly in this shell, so it stays docked" \
+      'start a new shell'
+    return 1
   else
     __shellenv_castoff
   fi
+}
+
+# Is one of the variables readonly that casting off would change? Its name, into __shellenv_name.
+__shellenv_dock_is_fixed() {
+  local __shellenv_record
+  for __shellenv_record in $__shellenv_dock_log; do
+    set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
+    typeset -g __shellenv_name=$2
+    [[ $1 != v || ${(tP)2} != *readonly* || "=${(P)2}" != $4 ]] || return 0
+  done
+  return 1
 }
 
 # What `dock` has the program print: MONIKER DIRECTORY MARKER and then NAME=VALUE, to be set, or NAME,
@@ -42,11 +57,11 @@ __shellenv_dock() {
     __shellenv_inspect $__shellenv_name && continue
     print -ru2 -l -- "shellenv: $__shellenv_name is $__shellenv_state, so this shell cannot be docked" \
       'start a new shell'
-    __shellenv_dock_sign $2 gone
+    [[ $2 == $__shellenv_dock_at ]] || __shellenv_dock_sign $2 gone
     return 1
   done
   [[ -z $__shellenv_docked ]] || __shellenv_castoff
-  __shellenv_docked=$1 __shellenv_dock_at=$2 __shellenv_dock_busy=yes __shellenv_dock_tried=
+  __shellenv_docked=$1 __shellenv_dock_at=$2 __shellenv_dock_busy=yes __shellenv_dock_tried=0
   for __shellenv_word in "${(@)argv[4,-1]}"; do
     __shellenv_name=${__shellenv_word%%=*}
     __shellenv_inspect $__shellenv_name
@@ -97,10 +112,10 @@ __shellenv_dock_pid() {
   __shellenv_pid=$sysparams[pid]
 }
 
-# Put the marker TEXT in front of the prompt; one that was inherited with it is there already.
+# Put the marker TEXT in front of the prompt. INHERITED: it came with the prompt, if it is there.
 __shellenv_dock_mark() {
   local -a __shellenv_log=()
-  if [[ ${PS1-} == *$1* ]]; then
+  if [[ -n ${2-} && ${PS1-} == $1* ]]; then
     __shellenv_record m PS1 - "=$1"
   else
     __shellenv_mark $1
@@ -149,7 +164,7 @@ __shellenv_dock_inherit() {
   done
   __shellenv_docked=$words[3] __shellenv_dock_at=$words[4]
   __shellenv_dock_sign $__shellenv_dock_at
-  __shellenv_dock_mark "[dock:$__shellenv_docked] "
+  __shellenv_dock_mark "[dock:$__shellenv_docked] " inherited
 }
 
 # --- at a prompt ---------------------------------------------------------------------------------
@@ -159,9 +174,8 @@ __shellenv_dock_check() {
   emulate -L zsh
   if [[ -n $__shellenv_dock_busy ]]; then
     __shellenv_castoff
-  elif [[ -z $__shellenv_dock_tried ]]; then
-    __shellenv_dock_tried=yes # once; after that, `dock` says what is wrong
-    ( $__shellenv_bin dock --for zsh $$ $__shellenv_dock_at </dev/null &>/dev/null & )
+  elif (( __shellenv_dock_tried++ % 10 == 0 )); then # not at every prompt, should that be of no use
+    ( $__shellenv_bin dock --for zsh $$ --again $__shellenv_dock_at $__shellenv_docked </dev/null &>/dev/null & )
   fi
 }
 

@@ -54,11 +54,11 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
   # The dock layer, of which dock.bash has the rest
-  __shellenv_docked=     # the moniker of the dock
-  __shellenv_dock_at=    # the directory of the connection to it
-  __shellenv_dock_log=() # its own undo log
-  __shellenv_dock_busy=  # docking or casting off is under way
-  __shellenv_dock_tried= # the connection was lost, and was asked for again
+  __shellenv_docked=      # the moniker of the dock
+  __shellenv_dock_at=     # the directory of the connection to it
+  __shellenv_dock_log=()  # its own undo log
+  __shellenv_dock_busy=   # docking or casting off is under way
+  __shellenv_dock_tried=0 # at how many prompts there was no connection
 fi
 
 __shellenv_static=${BASH_SOURCE[0]%/*} # where this file is, and dock.bash
@@ -112,7 +112,10 @@ if [[ -n $__shellenv_attributes ]]; then
   __shellenv_fixed() { [[ -n ${!1+x} && ${!1@a} == *r* ]]; }
   __shellenv_inspect() {
     case ${!1@a}${!1+.} in
-      '') __shellenv_state=- ;;
+      '') # declared, perhaps, as `export NAME` without a value does
+        __shellenv_state=-
+        if declare -p "$1" >/dev/null 2>&1; then __shellenv_state="!$(declare -p "$1")"; fi
+        ;;
       .) __shellenv_state="~${!1}" ;;
       x.) __shellenv_state="=${!1}" ;;
       *r*) return 1 ;;

@@ -62,7 +62,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_dock_names # its own undo log: records of the tag d
     set -g __shellenv_dock_marker '' # what it shows in the prompt
     set -g __shellenv_dock_shown '' # by a function of its own
-    set -g __shellenv_dock_tried '' # the connection was lost, and was asked for again
+    set -g __shellenv_dock_tried 0 # at how many prompts there was no connection
     set -g __shellenv_lost -n '' # true if it is, or if docking was interrupted
 end
 
@@ -111,6 +111,7 @@ end
 
 # Write down how the variable NAME is before it changes: TAG NAME, TAG being v, e or d.
 function __shellenv_remember --argument-names tag name
+    set -el $name # a copy of what is local and exported in a function that calls us
     set -l how __shellenv_how_$tag$name
     set -l old __shellenv_old_$tag$name
     if set -qg $name
@@ -626,7 +627,10 @@ function __shellenv_put --argument-names tag name
             end
             set -gx $name $$old
         case '~'
-            set -gu $name $$old
+            set -l flags -gu
+            test "x$$old" = x(string join ' ' -- $$old | string collect)
+            or set -a flags --path
+            set $flags $name $$old
         case '*'
             set -eg $name
     end

@@ -61,7 +61,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_dock_at=         # the directory of the connection to it
   typeset -ga __shellenv_dock_log=()     # its own undo log
   typeset -g __shellenv_dock_busy=       # docking or casting off is under way
-  typeset -g __shellenv_dock_tried=      # the connection was lost, and was asked for again
+  typeset -g __shellenv_dock_tried=0     # at how many prompts there was no connection
   typeset -g __shellenv_short=           # if the short way was taken: the records, as published, of what it has set
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
@@ -119,7 +119,7 @@ __shellenv_inspect() {
     :*) __shellenv_state=- ;;
     *readonly*) __shellenv_state='readonly in this shell'; return 1 ;;
     (array|association|integer|float)*special*|*:USERNAME) __shellenv_state='special to zsh'; return 1 ;;
-    scalar*(left|right|lower|upper)*) __shellenv_state=!$(typeset -p $1) ;; # rare, and worth a fork
+    scalar*(left|right|lower|upper|unique)*) __shellenv_state=!$(typeset -p $1) ;; # rare, and worth a fork
     scalar*export*) __shellenv_state="=${(P)1}" ;;
     scalar*) __shellenv_state="~${(P)1}" ;;
     *) __shellenv_state=!$(typeset -p $1) ;;

@@ -299,6 +299,8 @@ def run(argv: list[str]) -> int:
         write(_help(name, verb))
         return 0
     if not verb.target:
+        if args:
+            raise ShellenvError(f"{name} takes no arguments", f"shellenv {name} --help", 2)
         raise needs_hook(name)
     module, _, function = verb.target.partition(":")
     from shellenv.context import Context

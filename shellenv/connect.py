@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from shellenv.docks import Dock
 from shellenv.errors import ShellenvError
 
 if TYPE_CHECKING:
-    from shellenv.link import Link
+    from shellenv.link import Link, Opener
     from shellenv.problems import Problem
 
 
@@ -38,9 +38,12 @@ def resolve(ctx: Context, text: str) -> Dock:
     """The dock that a person means by a moniker, an address, or `[user@]HOST[:port]`.
 
     What is not known is a host as ssh would take it; the directory of a connection is the dock that
-    it was to (a docked shell asks for it that way). Raises ShellenvError for what cannot be one.
+    it was to. Raises ShellenvError for what cannot be one.
     """
-    if text.startswith("/") and (away := connection.dock_at(Place(text))):
+    if text.startswith("/"):
+        away = connection.dock_at(Place(text))
+        if away is None:
+            raise ShellenvError("the connection of this shell is gone", "castoff, then dock again")
         return away
     known = docks.known(ctx)
     for dock in known.docks:
@@ -63,20 +66,22 @@ def join(ctx: Context, dock: Dock, typed: str, pid: int) -> tuple[Place, Facts]:
     there, or a new one, for which a keeper stays behind.
 
     `typed` is what the person called the dock. Raises ShellenvError for every way in which the
-    machine cannot be used.
+    machine cannot be used; then the connection, should others wait for it, is theirs as before.
     """
     place = connection.place(ctx, dock)
-    limit, transport = ssh.connect_timeout(ctx), ssh.transport(ctx)
+    limit = ssh.connect_timeout(ctx)
+    if connection.read(place) is None and os.path.exists(place.alive):
+        from shellenv import keeper
+
+        keeper.hurry(place)
     with connection.turn(place, limit + 5):
         connection.enlist(place, dock, pid)
         try:
-            facts = _joined(place, transport)
-            if facts is None:
-                facts = _open(ctx, dock, typed, place, limit, transport)
+            facts = _joined(place) or _open(_opener(ctx, dock, place, limit), typed)
         except BaseException:
             connection.dismiss(place, pid)
             raise
-    if not facts.docker_host.startswith("unix:") and transport == "socket":
+    if not facts.docker_host.startswith("unix:") and ssh.transport(ctx) == "socket":
         say(
             f"shellenv: {dock.moniker} does not let its docker socket be forwarded; docker uses "
             "ssh:// there, which is slow"
@@ -84,52 +89,72 @@ def join(ctx: Context, dock: Dock, typed: str, pid: int) -> tuple[Place, Facts]:
     return place, facts
 
 
-def _joined(place: Place, transport: str) -> Facts | None:
-    """The facts of a connection that is up and kept; None if there is none of that kind."""
-    facts = connection.read(place)
-    if facts is None or not connection.is_kept(place):
-        return None
-    return None if transport == "ssh" and facts.socket else facts
+def keep(ctx: Context, directory: str, moniker: str, pid: int) -> None:
+    """Have somebody keep a connection that nobody keeps any more: the shell `pid` is docked there.
 
-
-def _open(ctx: Context, dock: Dock, typed: str, place: Place, limit: int, transport: str) -> Facts:
+    Whether it can be opened now does not matter. Raises ShellenvError if nobody knows to which dock
+    it was.
+    """
     from shellenv import keeper
-    from shellenv.link import LinkError, open_link
+
+    dock = connection.dock_at(Place(directory)) or resolve(ctx, moniker)
+    place = connection.place(ctx, dock)
+    if place.directory != directory:
+        raise ShellenvError(f"{moniker} is another dock by now", "castoff, then dock again")
+    with connection.turn(place, 1):
+        connection.enlist(place, dock, pid)
+        if not connection.is_kept(place):
+            opener = _opener(ctx, dock, place, ssh.connect_timeout(ctx))
+            opener.settings()  # in this process, which has asked
+            keeper.leave_behind(opener, None)
+
+
+def _joined(place: Place) -> Facts | None:
+    """The facts of a connection that is up and kept; None if there is none."""
+    import time
+
+    for _ in range(30):  # the keeper brings back a socket that was taken away
+        facts = connection.read(place)
+        if facts is None or not connection.is_kept(place):
+            return None
+        if not facts.socket or os.path.exists(place.socket):
+            return facts
+        time.sleep(0.1)
+    return None
+
+
+def _opener(ctx: Context, dock: Dock, place: Place, limit: int) -> Opener:
+    from shellenv.link import Opener
 
     client = ssh.Client.create(ctx, limit)
-    reach = ssh.words(ctx, dock)
-    settings = client.settings_soon(reach)
-    keeper.stop(place, limit)  # one that tries in vain: nobody would see why
+    words = ssh.words(ctx, dock)
+    return Opener(client, dock, words, place, client.settings_soon(words), ssh.transport(ctx))
 
-    def reopen(ask: bool = False) -> Link:
-        return open_link(client, dock, reach, place, settings, transport, ask)
 
+def _open(opener: Opener, typed: str) -> Facts:
+    from shellenv import keeper
+    from shellenv.link import LinkError
+
+    place = opener.place
     try:
-        link = reopen()
+        link = opener.open()
     except LinkError as error:
-        link = _with_help(client, reach, dock, typed, settings, error.problem, reopen)
+        link = _with_help(opener, typed, error.problem)
     try:
-        keeper.leave_behind(link, reopen)
+        keeper.stop(place, opener.client.limit)  # one that had not got there yet
+        keeper.leave_behind(opener, link)
     except BaseException as error:
         link.close()
         if isinstance(error, OSError):
             raise ShellenvError(
-                f"cannot keep the connection to {dock.moniker}: {error.strerror}",
+                f"cannot keep the connection to {opener.dock.moniker}: {error.strerror}",
                 f"is there space in {place.directory}?",
             ) from error
         raise
     return link.facts
 
 
-def _with_help(
-    client: ssh.Client,
-    reach: Sequence[str],
-    dock: Dock,
-    typed: str,
-    settings: Callable[[], Mapping[str, str]],
-    problem: Problem,
-    reopen: Callable[[bool], Link],
-) -> Link:
+def _with_help(opener: Opener, typed: str, problem: Problem) -> Link:
     """Try again where a person can help: with a host's key that is not known, with a passphrase or
     a password. Raises ShellenvError."""
     from shellenv import hostkeys
@@ -138,13 +163,14 @@ def _with_help(
     asked = False
     while True:
         if problem.kind == "unknown key":
-            hostkeys.settle(client, reach, dock, settings(), ["register-dock", typed])
+            command = ["register-dock", typed]
+            hostkeys.settle(opener.client, opener.words, opener.dock, opener.settings(), command)
         elif problem.kind == "authentication" and not asked and at_terminal():
             asked = True
         else:
             raise problem.error()
         try:
-            return reopen(asked)
+            return opener.open(asked)
         except LinkError as error:
             if error.problem == problem and not asked:
                 raise problem.error() from None

@@ -2,13 +2,14 @@
 
 Each dock that shells are docked to has a directory of its own (0700, see `paths.runtime_dir`):
 
+    dock         how to reach the dock, as JSON
     control      the control socket of the OpenSSH master that carries everything (ssh(1), -S)
     docker.sock  the dock's docker socket, forwarded; $DOCKER_HOST of docked shells names it
-    dock         how to reach the dock, as JSON
     facts        what is known of the dock, as JSON; it is there while the connection is up
+    problem      why it is not up, in a line, while it is not
     shells/PID   an empty file for each docked shell; castoff writes `gone` into its own
-    alive        there as long as somebody keeps the connection: what prompts look at
-    keeper       locked by the keeper, the process that does (see `keeper`)
+    alive        there as long as there is a keeper (see `keeper`): what prompts look at
+    keeper       its process; locked as long as `alive` is there
     turn         locked while somebody opens or closes the connection
     log          what ssh has said last
 
@@ -91,7 +92,7 @@ def place(ctx: Context, dock: Dock) -> Place:
     """
     from zlib import adler32, crc32
 
-    identity = os.fsencode("\0".join((dock.host, dock.user, str(dock.port), dock.identity)))
+    identity = os.fsencode("\0".join((*dock[:3], str(dock.port), dock.identity)))
     name = f"{dock.moniker[:12]}-{crc32(identity):08x}{adler32(identity) & 255:02x}"
     found = Place(f"{paths.runtime_dir(ctx)}/{name}")
     if len(os.fsencode(found.control)) > LONGEST:
@@ -131,7 +132,22 @@ def write(where: Place, facts: Facts | None) -> None:
     if facts is None:
         files.forget(f"{where.directory}/facts")
     else:
+        files.forget(f"{where.directory}/problem")
         files.write_private(f"{where.directory}/facts", json.dumps(facts._asdict()).encode())
+
+
+def explain(where: Place, message: str) -> None:
+    """Say why the connection is not up. Never fails: it is a comfort."""
+    with suppress(OSError):
+        files.write_private(f"{where.directory}/problem", os.fsencode(message))
+
+
+def problem(where: Place) -> str:
+    """Why the connection is not up, as far as that is known."""
+    try:
+        return os.fsdecode(files.read_regular(f"{where.directory}/problem"))
+    except OSError:
+        return ""
 
 
 def _remember(where: Place, dock: Dock) -> None:
@@ -254,8 +270,20 @@ def is_running(pid: int) -> bool:
         return True
     except (OSError, OverflowError):
         return False
+    state = _stat(pid)
+    return not state or state[0] != b"Z"
+
+
+def started(pid: int) -> bytes:
+    """When a process has started, in the kernel's own units; empty where nobody can tell."""
+    state = _stat(pid)
+    return state[19] if len(state) > 19 else b""
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat behind the name (proc(5)); macOS has none."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:  # proc(5); macOS has none
-            return stream.read().rpartition(b")")[2].split()[:1] != [b"Z"]
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()
     except OSError:
-        return True
+        return []

@@ -16,18 +16,21 @@ from shellenv.shells import shell_named
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv dock HOST`, as the shell function calls it: `--for SHELL PID HOST`.
+    """`shellenv dock HOST`, as the shell function calls it: `--for SHELL PID HOST`; as a docked
+    shell calls it whose connection nobody keeps: `--for SHELL PID --again DIRECTORY MONIKER`.
 
     Prints the code for that shell. Raises ShellenvError for every way in which a machine cannot be
     used; then the shell, and the connection that others use, are as before.
     """
-    if args[:1] != ["--for"]:
-        if len(args) == 1 and not args[0].startswith("-"):
+    if args[:1] != ["--for"] or len(args) < 4 or not args[2].isdecimal() or not args[3]:
+        if len(args) == 1 and args[0] and not args[0].startswith("-"):
             raise needs_hook("dock")
         raise ShellenvError("dock takes one host", "shellenv dock --help shows how", 2)
-    name, pid, host = args[1:]
-    shell = shell_named(name)
-    place, facts = connect.join(ctx, connect.resolve(ctx, host), host, int(pid))
+    shell, pid, host = shell_named(args[1]), int(args[2]), args[3]
+    if host == "--again" and len(args) == 6:
+        connect.keep(ctx, args[4], args[5], pid)
+        return 0
+    place, facts = connect.join(ctx, connect.resolve(ctx, host), host, pid)
     write(shell.call("__shellenv_dock", *words(place, facts)))
     detached.tell(ctx, place, facts)
     return 0

@@ -53,8 +53,8 @@ def ask_all(ctx: Context, known: Sequence[Dock]) -> list[ssh.Answer]:
     included = ssh.includes(ctx)
 
     def ask(dock: Dock) -> ssh.Answer:
-        facts = {"user": dock.user} if dock.user else {}
-        return client.ask(ssh.words(ctx, dock, included), dock.moniker, facts)
+        settings = {"user": dock.user} if dock.user else {}
+        return client.ask(ssh.words(ctx, dock, included), dock.moniker, settings)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:

@@ -37,7 +37,7 @@ def settle(
     client: Client,
     words: Sequence[str],
     dock: Dock,
-    facts: Mapping[str, str],
+    settings: Mapping[str, str],
     command: Sequence[str],
     wanted: str = "",
 ) -> None:
@@ -49,6 +49,7 @@ def settle(
     """
     import shlex
 
+    _kept(settings, dock.moniker)
     key = offered(client, words, dock.moniker, wanted)
     shown = f"{key.kind} key {key.fingerprint}"
     if wanted:
@@ -57,7 +58,7 @@ def settle(
                 f"{dock.moniker} shows another host key: {shown}",
                 "is it the right machine, and the right fingerprint? nothing was accepted",
             )
-        known = client.ask(words, dock.moniker, facts).problem
+        known = client.ask(words, dock.moniker, settings).problem
         if known is None or known.kind != "unknown key":
             return  # changed, revoked or known: what the next question finds
     else:
@@ -75,7 +76,7 @@ def settle(
             )
         if not agreed:
             raise ShellenvError(f"the host key of {dock.moniker} was not accepted", "")
-    file = remember(client, key, facts, dock.moniker)
+    file = remember(client, key, settings, dock.moniker)
     say(f"shellenv: the key is now in {file}")
 
 
@@ -123,19 +124,14 @@ def _shown(
     return HostKey(line, printed.rpartition("(")[2].rstrip(")\n"), fingerprint)
 
 
-def remember(client: Client, key: HostKey, facts: Mapping[str, str], name: str) -> str:
+def remember(client: Client, key: HostKey, settings: Mapping[str, str], name: str) -> str:
     """Add a key to the user's known hosts as ssh would; returns the file.
 
     Raises ShellenvError if the configuration keeps no known hosts, or if the file cannot be
     written.
     """
-    file = known_hosts(facts)
-    if file is None:
-        raise ShellenvError(
-            f"your ssh configuration forgets the host keys of {name}, so none can be verified",
-            f"take UserKnownHostsFile {facts.get('userknownhostsfile', '')} out of it",
-        )
-    line = _hashed(client, key.line) if facts.get("hashknownhosts") == "yes" else key.line
+    file = _kept(settings, name)
+    line = _hashed(client, key.line) if settings.get("hashknownhosts") == "yes" else key.line
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -147,6 +143,17 @@ def remember(client: Client, key: HostKey, facts: Mapping[str, str], name: str) 
         raise ShellenvError(
             f"cannot write {file}: {error.strerror}", "the key was not accepted"
         ) from error
+    return file
+
+
+def _kept(settings: Mapping[str, str], name: str) -> str:
+    """The file to which ssh adds host keys. Raises ShellenvError if it keeps none."""
+    file = known_hosts(settings)
+    if file is None:
+        raise ShellenvError(
+            f"your ssh configuration forgets the host keys of {name}, so none can be verified",
+            f"take UserKnownHostsFile {settings.get('userknownhostsfile', '')} out of it",
+        )
     return file
 
 
@@ -169,10 +176,10 @@ def _keygen(client: Client, *args: str) -> str:
     return done.stdout
 
 
-def known_hosts(facts: Mapping[str, str]) -> str | None:
+def known_hosts(settings: Mapping[str, str]) -> str | None:
     """The file to which ssh adds host keys; None if it is one that keeps nothing."""
     # `ssh -G` prints paths without quotes, all absolute or from `~`
-    first = re.split(r" (?=[/~])", facts.get("userknownhostsfile", ""))[0]
+    first = re.split(r" (?=[/~])", settings.get("userknownhostsfile", ""))[0]
     if first in ("", "none", "/dev/null"):
         return None
     return f"{home()}{first[1:]}" if first.startswith("~/") else first

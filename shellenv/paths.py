@@ -102,7 +102,7 @@ def private_dir(path: str, uid: int | None = None, follow: bool = True) -> None:
         if status.st_uid != owner or stat.S_ISLNK(status.st_mode):
             raise ShellenvError(
                 f"{path} belongs to another user",
-                "remove it, or set HOME or the XDG_*_HOME variables to directories of your own",
+                "remove it, or have HOME or the XDG_* variable for it name a directory of your own",
             )
         if status.st_mode & 0o077:
             os.chmod(path, 0o700)

@@ -39,20 +39,20 @@ _FORWARD = re.compile(r"channel \d+: open failed: (?:connect failed: )?(?P<why>.
 _CONNECT = re.compile(r"connect to host (?P<host>\S+) port (?P<port>\d+): (?P<why>.*)")
 
 
-def diagnose(done: Done, name: str, facts: Mapping[str, str], limit: int) -> Problem:
+def diagnose(done: Done, name: str, settings: Mapping[str, str], limit: int) -> Problem:
     """What a failed question means, by ssh's exit status and words. Pure.
 
-    `name` is the dock's, `facts` are its `ssh -G`; ssh's status is 255 for its own failures, else
-    the remote command's (ssh(1), EXIT STATUS).
+    `name` is the dock's, `settings` are its `ssh -G`; ssh's status is 255 for its own failures,
+    else the remote command's (ssh(1), EXIT STATUS).
     """
     if done.status is None:
         return too_late(name, limit)
     if done.status == 255:
-        return _ssh_problem(done.stderr, name, facts, limit)
-    return _docker_problem(done, name, facts)
+        return _ssh_problem(done.stderr, name, settings, limit)
+    return _docker_problem(done, name, settings)
 
 
-def _ssh_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> Problem:
+def _ssh_problem(text: str, name: str, settings: Mapping[str, str], limit: int) -> Problem:
     if changed := _CHANGED.search(text):
         return _changed(text, changed["host"])
     if _REVOKED.search(text):
@@ -68,7 +68,7 @@ def _ssh_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> 
             f"shellenv register-dock {name} shows it and asks",
         )
     if "Host key verification failed" in text:
-        jump = facts.get("proxyjump", "")
+        jump = settings.get("proxyjump", "")
         return Problem(
             "jump key",
             f"the host key of a machine on the way to {name} is not known or has changed",
@@ -91,10 +91,10 @@ def _ssh_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> 
         found = re.search(r"Could not resolve hostname (\S+?):? ", text)
         host = found[1].rstrip(":") if found else name
         return Problem("name", f"{host} is not a name that can be found", "is it spelled right?")
-    return _connect_problem(text, name, facts, limit)
+    return _connect_problem(text, name, settings, limit)
 
 
-def _connect_problem(text: str, name: str, facts: Mapping[str, str], limit: int) -> Problem:
+def _connect_problem(text: str, name: str, settings: Mapping[str, str], limit: int) -> Problem:
     if ("timed out" in text or "Timeout" in text) and not _FORWARD.search(text):
         return too_late(name, limit)
     if found := _CONNECT.search(text):
@@ -105,7 +105,7 @@ def _connect_problem(text: str, name: str, facts: Mapping[str, str], limit: int)
             )
         return Problem("network", f"{where}: {found['why'].strip()}", "is the network up?")
     if found := _FORWARD.search(text):
-        jump = facts.get("proxyjump", "")
+        jump = settings.get("proxyjump", "")
         why = found["why"].strip().rstrip(":")
         kind = "refused" if "refused" in why else "network"
         via = f" from {jump}" if jump else " from the machine on the way there"
@@ -151,6 +151,24 @@ def too_late(name: str, limit: int) -> Problem:
     )
 
 
+def elsewhere(name: str, docker_host: str) -> Problem:
+    """Its own docker client uses another machine, or a way that cannot be forwarded."""
+    return Problem(
+        "docker",
+        f"docker's client at {name} uses {docker_host}, which cannot be forwarded",
+        "have DOCKER_HOST or the docker context there name a unix socket",
+    )
+
+
+def unregistered(name: str) -> Problem:
+    """Only docker's own ssh could be used, and it knows too little of this dock."""
+    return Problem(
+        "unregistered",
+        f"{name} can be used by docker's own ssh alone, which would not verify its host key",
+        f"shellenv register-dock {name} MONIKER makes it known to ssh; then dock MONIKER",
+    )
+
+
 def silent(name: str, socket: str) -> Problem:
     """Nobody answers on its docker socket, and it has no client that could say why."""
     return Problem(
@@ -169,9 +187,9 @@ def old_api(name: str, docker: str, api: str, oldest: str) -> Problem:
     )
 
 
-def _docker_problem(done: Done, name: str, facts: Mapping[str, str]) -> Problem:
+def _docker_problem(done: Done, name: str, settings: Mapping[str, str]) -> Problem:
     text = done.stderr.lower()
-    user = facts.get("user", "")
+    user = settings.get("user", "")
     if "permission denied" in text and "dock" in text:
         who = f"user {user}" if user else "the user"
         return Problem(

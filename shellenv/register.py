@@ -145,11 +145,11 @@ def _checked_version(ctx: Context, dock: Dock, wanted: str, args: Sequence[str])
     client = ssh.Client.create(ctx, ssh.connect_timeout(ctx))
     _check_names(client, dock)
     with _trial(dock) as words:
-        facts = client.settings(words)
-        answer = None if wanted else client.ask(words, dock.moniker, facts)
+        settings = client.settings(words)
+        answer = None if wanted else client.ask(words, dock.moniker, settings)
         if answer is None or (answer.problem and answer.problem.kind == "unknown key"):
-            hostkeys.settle(client, words, dock, facts, ["register-dock", *args], wanted)
-            answer = client.ask(words, dock.moniker, facts)
+            hostkeys.settle(client, words, dock, settings, ["register-dock", *args], wanted)
+            answer = client.ask(words, dock.moniker, settings)
     if answer.problem:
         raise answer.problem.error()
     return answer.docker

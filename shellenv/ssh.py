@@ -140,6 +140,8 @@ class Running:
             env={**surroundings(ctx), "LC_ALL": "C"},
             start_new_session=limit is not None,
         )
+        if limit is not None:
+            self.children.add(child)
         try:
             return child.wait(limit)
         except subprocess.TimeoutExpired:
@@ -148,6 +150,7 @@ class Running:
             if child.poll() is None:
                 self._end(child) if limit is not None else child.terminate()
                 child.wait()
+            self.children.discard(child)
 
     def end(self) -> None:
         """End all of them, and what they started."""
@@ -206,7 +209,7 @@ class Client(NamedTuple):
             found.setdefault(name, value)
         return found
 
-    def ask(self, words: Sequence[str], name: str, facts: Mapping[str, str]) -> Answer:
+    def ask(self, words: Sequence[str], name: str, settings: Mapping[str, str]) -> Answer:
         """Ask a dock for its docker's version. Never raises for what the dock does."""
         from time import monotonic
 
@@ -216,7 +219,7 @@ class Client(NamedTuple):
             done = self.call(words, VERSION, end - monotonic())
         if done.status == 0 and done.stdout.strip():
             return Answer(True, done.stdout.split()[-1])
-        problem = diagnose(done, name, facts, self.limit)
+        problem = diagnose(done, name, settings, self.limit)
         return Answer(problem.kind in DOCKER_PROBLEMS, "", problem)
 
 

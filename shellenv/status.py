@@ -77,6 +77,8 @@ def _dock(ctx: Context) -> Facts | None:
         "moniker": ctx.env.get("SHELLENV_DOCK"),
         "docker_host": ctx.env.get("DOCKER_HOST"),
         "connected": known is not None,
+        "kept": connection.is_kept(place),
+        "problem": connection.problem(place) or None,
         "docker": known.docker if known else None,
         "user": known.user if known else None,
         "shells": len(connection.shells(place)),
@@ -231,7 +233,9 @@ def _docked(dock: Facts) -> Iterator[str]:
         shells = dock["shells"]
         yield f"          connected; {shells} shell{'s are' if shells != 1 else ' is'} docked there"
     else:
-        yield "          the connection is lost and comes back as soon as it can"
+        end = "comes back as soon as it can" if dock["kept"] else "comes back at the next prompt"
+        why = f": {dock['problem']}" if dock["problem"] else ""
+        yield f"          the connection is lost and {end}{why}"
 
 
 def _applied(found: Facts, short: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -371,6 +372,7 @@ def test_castoff_and_an_idle_prompt_while_docked_start_no_process(
     log.unlink(missing_ok=True)
     code = [
         "dock gpu",
+        "sleep 1",  # the keeper has come to rest
         shell.at_prompt,
         shell.mark("idle"),
         *[shell.at_prompt] * 3,
@@ -398,6 +400,57 @@ def test_a_readonly_variable_refuses_to_be_docked_and_nothing_is_done(
         assert result.stdout.splitlines()[:3] == ["1", "DOCKER_HOST unset", "DOCKER_IP=mine"]
 
 
+def test_a_variable_that_became_readonly_keeps_the_shell_docked_and_that_is_said(
+    sailor: Sailor, gpu: RealDock
+) -> None:
+    for name in ("bash", "zsh"):  # fish has no such variables
+        shell = Shell(name, sailor.home, sailor.user.argv())
+        code = f"dock gpu; readonly DOCKER_HOST; castoff; echo $? $SHELLENV_DOCK; {HOSTNAME}"
+        result = shell.script(code)
+        assert "DOCKER_HOST is readonly" in result.stderr
+        assert result.stdout.splitlines() == ["1 gpu", gpu.exec("hostname").strip()]
+
+
+def test_what_was_declared_but_not_set_stays_declared(sailor: Sailor, gpu: RealDock) -> None:
+    del gpu
+    shell = Shell("bash", sailor.home, sailor.user.argv())
+    code = "declare -x DOCKER_HOST; declare -i DOCKER_TLS; dock gpu; castoff; declare -p DOCKER_HOST DOCKER_TLS"
+    assert shell.script(code).ok().splitlines() == [
+        "declare -x DOCKER_HOST",
+        "declare -i DOCKER_TLS",
+    ]
+
+
+@pytest.mark.shells("fish")
+def test_a_local_variable_of_a_function_is_not_taken_for_the_global_one(
+    shell: Shell, gpu: RealDock
+) -> None:
+    del gpu
+    code = """
+set -gx DOCKER_HOST outer
+set -g --path DOCKER_CONTEXT x y
+function f
+    set -lx DOCKER_HOST inner
+    dock gpu
+    castoff
+end
+f
+echo $DOCKER_HOST
+set --show DOCKER_CONTEXT
+"""
+    output = shell.script(code).ok()
+    assert output.startswith("outer\n")
+    assert "a path variable" in output
+
+
+def test_a_prompt_that_looks_docked_stays_as_it_is(sailor: Sailor, gpu: RealDock) -> None:
+    del gpu
+    for name in ("bash", "zsh"):
+        shell = Shell(name, sailor.home, sailor.user.argv())
+        code = "PS1='[dock:gpu] mine> '; dock gpu; castoff; echo \"$PS1\""
+        assert shell.script(code).ok() == "[dock:gpu] mine> \n"
+
+
 @pytest.mark.parametrize("name", ["bash", "zsh"])
 def test_source_dock_works_without_the_hook(sailor: Sailor, gpu: RealDock, name: str) -> None:
     shell = Shell(name, sailor.home, sailor.user.argv())
@@ -418,7 +471,7 @@ def test_dock_as_a_program_says_that_it_acts_on_shells(sailor: Sailor) -> None:
         assert "acts on the shell it is typed in" in result.stderr
 
 
-@pytest.mark.parametrize("words", ["", "--wrong", "gpu lab"])
+@pytest.mark.parametrize("words", ["", "''", "--wrong", "gpu lab"])
 def test_wrong_usage_says_how_and_changes_nothing(shell: Shell, words: str) -> None:
     result = shell.script(f"dock {words}\nbuiltin echo {shell.status}\n{shell.show(*VARIABLES)}")
     assert result.stdout.splitlines() == ["2", *(f"{name} unset" for name in VARIABLES)]
@@ -560,7 +613,8 @@ def test_without_its_keeper_the_next_prompt_brings_the_connection_back(
         os.kill(keeper, signal.SIGKILL)
         eventually(lambda: not (sailor.place() / "alive").exists(), "its end is noticed")
         session.enter()
-        eventually(lambda: (sailor.place() / "alive").exists(), "somebody keeps it again")
+        eventually(lambda: sailor.keeper() != keeper, "somebody keeps it again")
+        eventually((sailor.place() / "facts").exists, "it is back")
         assert (
             session.run(
                 f"{HOSTNAME} >/dev/null; and echo fine"
@@ -569,7 +623,86 @@ def test_without_its_keeper_the_next_prompt_brings_the_connection_back(
             ).strip()
             == "fine"
         )
-        assert sailor.keeper() != keeper
+
+
+def test_a_dock_that_fails_leaves_a_lost_connection_to_those_who_wait_for_it(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    with Proxy(real_dock.target) as proxy, bash.interactive() as one, bash.interactive() as two:
+        sailor.know(real_dock, target=proxy.target)
+        one.run("dock gpu")
+        proxy.refuse()
+        proxy.cut()
+        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        assert "refuses connections" in two.run("dock gpu")
+        one.enter()
+        proxy.accept()
+        eventually((sailor.place() / "facts").exists, "it is back")
+        assert one.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+
+
+def test_a_dock_takes_over_from_an_attempt_that_hangs_and_leaves_no_second_master(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    with Proxy(real_dock.target) as proxy, bash.interactive() as one, bash.interactive() as two:
+        sailor.know(real_dock, target=proxy.target)
+        one.run("dock gpu")
+        proxy.freeze()
+        proxy.cut()
+        time.sleep(1)  # the keeper is at its next attempt
+        two.send("dock gpu\r")
+        time.sleep(0.5)
+        proxy.thaw()
+        two.wait()
+        assert two.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        assert one.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        masters = [line for line in sailor.processes() if "ControlMaster=yes" in line]
+        assert len(masters) == 1
+
+
+def test_a_keeper_that_is_killed_while_the_connection_is_away_is_replaced_at_a_prompt(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    with Proxy(real_dock.target) as proxy, bash.interactive() as session:
+        sailor.know(real_dock, target=proxy.target)
+        session.run("dock gpu")
+        proxy.refuse()
+        proxy.cut()
+        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        os.kill(sailor.keeper(), signal.SIGKILL)
+        eventually(lambda: not (sailor.place() / "alive").exists(), "its end is noticed")
+        session.enter()
+        eventually((sailor.place() / "alive").exists, "there is another one")
+        proxy.accept()
+        eventually((sailor.place() / "facts").exists, "it is back")
+        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+
+
+def test_a_directory_or_socket_that_is_taken_away_comes_back(
+    bash: Shell, sailor: Sailor, gpu: RealDock
+) -> None:
+    with bash.interactive() as session:
+        session.run("dock gpu")
+        (sailor.place() / "docker.sock").unlink()
+        assert session.run("dock gpu") == ""
+        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        place = sailor.place()
+        shutil.rmtree(place)
+        session.enter()
+        eventually((place / "facts").exists, "it is back")
+        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+
+
+def test_two_monikers_of_one_machine_are_two_docks(
+    bash: Shell, sailor: Sailor, gpu: RealDock
+) -> None:
+    sailor.know(gpu, "production-server-east")
+    sailor.know(gpu, "production-server-west")
+    with bash.interactive() as one, bash.interactive() as two:
+        one.run("dock production-server-east")
+        two.run("dock production-server-west")
+        assert one.value("SHELLENV_DOCK") == "production-server-east"
+        assert two.value("SHELLENV_DOCK") == "production-server-west"
 
 
 def test_docker_py_is_a_client_like_any_other(bash: Shell, gpu: RealDock) -> None:
@@ -626,6 +759,41 @@ def test_a_dock_that_forbids_forwarding_is_used_by_ssh_and_that_is_said(
         assert session.value("DOCKER_HOST") == "ssh://gpu"
         assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
     del sailor
+
+
+def test_a_dock_that_only_ssh_can_use_must_be_registered(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    sailor.user.write(".ssh/known_hosts", real_dock.known_line())
+    real_dock.forbid_forwarding()
+    target = f"{real_dock.user}@{real_dock.target}"
+    result = fails(bash, target, "would not verify its host key")
+    assert "register-dock" in result.stderr
+
+
+@pytest.mark.parametrize("named", ["unix:///nowhere.sock", "tcp://127.0.0.1:2375"])
+def test_a_socket_that_the_dock_names_is_used_or_none(
+    bash: Shell, gpu: RealDock, named: str
+) -> None:
+    gpu.set_sshd(f"SetEnv DOCKER_HOST={named}")
+    fails(bash, "gpu", "docker")
+
+
+@pytest.mark.parametrize(
+    "greeting", ["printf welcome", "echo 'shellenv-end 0'", "yes | head -c 3000000; echo"]
+)
+def test_what_a_login_shell_says_by_itself_does_not_matter(
+    bash: Shell, gpu: RealDock, greeting: str
+) -> None:
+    gpu.exec(
+        "sh",
+        "-c",
+        f"echo {shlex.quote(greeting)} >/home/{gpu.user}/.bashrc.new; "
+        f"cat /home/{gpu.user}/.bashrc >>/home/{gpu.user}/.bashrc.new 2>/dev/null; "
+        f"mv /home/{gpu.user}/.bashrc.new /home/{gpu.user}/.bashrc",
+    )
+    code = f"dock gpu && {HOSTNAME}"
+    assert bash.script(code).ok().strip() == gpu.exec("hostname").strip()
 
 
 @pytest.mark.parametrize("told_by", ["environment", "context"])
@@ -701,6 +869,14 @@ def test_a_key_that_is_not_known_is_refused_with_the_command_that_accepts_it(
     assert real_dock.fingerprint() in command
     assert sailor.user.run("sh", "-c", command).status == 0
     assert shell.script(f"dock {shell.quote(target)}").ok() == ""
+
+
+def test_an_ssh_configuration_that_forgets_keys_is_named(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    sailor.user.write(".ssh/config", "UserKnownHostsFile /dev/null\nStrictHostKeyChecking no\n")
+    result = fails(bash, f"{real_dock.user}@{real_dock.target}", "forgets the host keys")
+    assert "UserKnownHostsFile" in result.stderr
 
 
 def test_a_key_that_has_changed_is_refused_loudly(

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import rendering
-from harness import Home, Shell, make_venv, write
-from samples import rich, variables
+from harness import Shell, make_venv
 from snapshot import change, snapshot
 
 from shellenv import render, state
