@@ -29,6 +29,8 @@ bench: dev
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
 	@.venv/bin/python -m bench.docks
+	@scripts/engine.sh
+	@.venv/bin/python -m bench.run
 
 ## make clean   remove all that the others made in this checkout
 clean:
