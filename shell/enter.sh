@@ -18,7 +18,7 @@ if [ $# -gt 0 ]; then
 fi
 
 here=${0%/*}
-SHELL=$(command -v bash || command -v sh)
+SHELL=$(command -v bash) || SHELL=/bin/sh
 export SHELL
 if [ ! -t 0 ]; then
   exec "$SHELL"

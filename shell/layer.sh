@@ -10,7 +10,7 @@ without() {
   grep -v -e "^$2:" -e "^[^:]*:[^:]*:$3:" "$1" || :
 }
 
-shell=$(command -v bash || command -v sh)
+shell=$(command -v bash) || shell=/bin/sh
 accounts=$(without /etc/passwd "$user" "$uid")
 printf '%s\n%s:x:%s:%s::%s:%s\n' "$accounts" "$user" "$uid" "$gid" "$home" "$shell" >/etc/passwd
 if ! grep -q "^[^:]*:[^:]*:$gid:" /etc/group; then

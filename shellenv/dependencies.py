@@ -85,11 +85,12 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
     """Lines of sh that install it all into the virtual environment $VIRTUAL_ENV, the current
     directory being the root.
 
-    A project that cannot be installed is made importable, as an editable install would. With `uv`,
+    A project that pip does not install is made importable, as an editable install would. With `uv`,
     that is used in place of pip. A tool that is missing is installed below the directory `tools`,
     beside the environment.
     """
-    lines = [] if found.installable else [IMPORTABLE]
+    by_pip = found.installable and found.tool not in ("uv", "poetry")
+    lines = [] if by_pip else [IMPORTABLE]
     if found.tool:
         lines += _bootstrap(found.tool, tools)
         lines.append(
@@ -100,7 +101,7 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
             }[found.tool]
         )
     wanted = [*(["-r", REQUIREMENTS] if found.requirements else [])]
-    if found.installable and found.tool not in ("uv", "poetry"):
+    if by_pip:
         wanted += ["-e", "."]
     if wanted:
         pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"

@@ -34,6 +34,12 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROJECT = "shellenv.project"
 """The label of a project's images, containers and volume: its directory."""
 
+AUTHORITIES = """bundle=/etc/ssl/certs/ca-certificates.crt
+if [ -e "$bundle" ]; then
+  export PIP_CERT="$bundle" SSL_CERT_FILE="$bundle" REQUESTS_CA_BUNDLE="$bundle"
+fi"""
+"""Whom the image trusts, its tools trust: most have a list of their own."""
+
 KEPT = 6
 """How many of a project's images stay; the older ones go when a new one is made."""
 
@@ -194,6 +200,8 @@ def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: s
     without = "exit 0" if nothing else '{ echo "the image has no python"; exit 1; }'
     lines = [
         "set -e",
+        AUTHORITIES,
+        "export UV_LINK_MODE=copy",  # the cache is on a volume
         f"command -v python >/dev/null || {without}",
         *dependencies.commands(recipe.dependencies, uv=False, tools=f"{PREFIX}/tools"),
     ]

@@ -57,7 +57,9 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 
 
 def _check_place(ctx: Context, project: Project, path: str) -> None:
-    """Raise ShellenvError if `path` must not be touched."""
+    """Raise ShellenvError if `path` must not be touched, or can be no virtual environment."""
+    if ":" in path:  # as Python's own venv says
+        raise ShellenvError(f"{path} cannot be in PATH", "rename the project: without a colon")
     if not os.path.lexists(path):
         return
     shown = paths.tilde(ctx, path)

@@ -107,6 +107,7 @@ class Environment:
     def argv(self, *command: str | bytes, options: Sequence[str] = ()) -> list[str | bytes]:
         return [*self.as_user(), "run-shell", "--env", self.name, *options, "--", *command]
 
+    @contextmanager
     def start(
         self,
         *command: str | bytes,
@@ -114,15 +115,21 @@ class Environment:
         cwd: str = ".",
         env: Mapping[str, str] | None = None,
         **streams: Any,
-    ) -> subprocess.Popen[bytes]:
-        """Start a run, by default with nothing to read and both its outputs in pipes."""
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A run that has been started, by default with nothing to read and both its outputs in
+        pipes. What a test does not wait for is killed if it fails."""
         given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(
+        with subprocess.Popen(
             self.argv(*command, options=options),
             cwd=self.root / cwd,
             env={**self.env, **(env or {})},
             **{**given, **streams},
-        )
+        ) as child:
+            try:
+                yield child
+            except BaseException:
+                child.kill()
+                raise
 
     def run(self, *command: str | bytes, stdin: Any = b"", **how: Any) -> Outcome:
         """A run from its start to its end; `stdin` is what it reads, or a file."""
