@@ -3,8 +3,8 @@
 # quiet about what is already there.
 
 # What the tests and the linters start; PROGRAM:PACKAGE where the names differ
-PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server
-BENCH_PARTS = zsh fish direnv strace npm
+PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server rsync
+BENCH_PARTS = zsh fish direnv strace npm rsync sshd:openssh-server
 
 .PHONY: help demo test lint bench clean venv dev parts
 
@@ -29,6 +29,7 @@ bench: dev
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
 	@.venv/bin/python -m bench.docks
+	@.venv/bin/python -m bench.sync
 
 ## make clean   remove all that the others made in this checkout
 clean:

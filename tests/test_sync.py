@@ -6,13 +6,18 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import pytest
 from docksync import Far, Pair, contents, tree, write
 
 from shellenv.errors import ShellenvError
+from shellenv.sync import bracket
 
 
 def same(pair: Pair) -> dict[str, object]:
@@ -538,3 +543,53 @@ def test_without_its_manifest_a_project_loses_nothing(pair: Pair) -> None:
     pair.up()
     pair.both()
     assert contents(pair.here) == {b"ours", b"1", b"2", b"theirs", b"3"}
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_progress_is_told_in_bytes(pair: Pair, direction: str) -> None:
+    pair.started(a="1")
+    write((pair.here if direction == "up" else pair.there) / "big", os.urandom(20 << 20))
+    pair.far.own(pair.remote_root)
+    told: list[int] = []
+    totals: list[int] = []
+
+    @contextmanager
+    def watch(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        assert what == f"sync-{direction}"
+        totals.append(total)
+        yield told.append
+
+    bracket.sync(pair.context, pair.wish()._replace(watch=watch), direction)
+    same(pair)
+    assert totals == [20 << 20]
+    assert told
+    assert told == sorted(told)
+    assert told[-1] == 20 << 20
+
+
+BAR = """
+import time
+from shellenv.sync.bar import bar
+with bar("sync-up", 100) as update:
+    for done in range(0, 101, 10):
+        update(done)
+        time.sleep({pause})
+print("over")
+"""
+
+
+@pytest.mark.parametrize(("pause", "shown"), [(0.25, True), (0.0, False)])
+def test_a_bar_is_shown_only_where_it_takes_longer_than_a_second(pause: float, shown: bool) -> None:
+    child = pexpect.spawn(
+        sys.executable, ["-c", BAR.format(pause=pause)], encoding="utf-8", timeout=60
+    )
+    child.expect("over")
+    assert ("sync-up" in str(child.before)) == shown
+    child.close()
+    done = subprocess.run(
+        [sys.executable, "-c", BAR.format(pause=pause)], capture_output=True, check=True
+    )
+    assert done.stderr == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Generic, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from shellenv.sync import (
     aside,
     compare,
     entry,
+    first,
     git,
     manifest,
     place,
@@ -23,8 +25,8 @@ from shellenv.sync import (
     transfer,
     tree,
 )
-from shellenv.sync.ignore import Rule, Rules
-from shellenv.sync.ledger import Ledger
+from shellenv.sync.ignore import OWN, Rule, Rules
+from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Owner, Place, Remote
 
@@ -133,7 +135,7 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
 
 
 def _list(remote: Remote, wish: Wish) -> tuple[list[bytes], int]:
-    return remote.listing(wish.rules.pruned_names())
+    return remote.listing(wish.rules)
 
 
 class _Background(Generic[T]):
@@ -216,9 +218,15 @@ class _Sync:
 
     def run(self, here: tree.Tree, there: list[bytes], now_there: int) -> Outcome:
         """Decide, and carry out."""
-        outcome = Outcome(self.direction, self.there.root, left_out=here.left_out)
+        outcome = Outcome(self.direction, self.there.root)
         past = self.store.load() or Manifest([], [])
+        if self._is_first(past, there):
+            whole = self._push_all(here, outcome)
+            if whole is not None:
+                return whole
+            there, now_there = _list(self.remote, self.wish)
         ledger = self.ledger = self._ledger(past, here, there, now_there)
+        outcome = outcome._replace(left_out=self._counted(ledger.left_out))
         if not ledger.names:
             return outcome
         self._wait_for_restless()
@@ -234,6 +242,65 @@ class _Sync:
             if action in (compare.NOTHING, compare.ADOPT, compare.FORGET):
                 ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
         return self._carry_out(actions, outcome)
+
+    # --- the first time ---------------------------------------------------------------------------
+
+    def _is_first(self, past: Manifest, there: list[bytes]) -> bool:
+        """Is all of it to go up, to where nothing is?"""
+        return (
+            self.direction == UP
+            and not self.wish.dry
+            and not there
+            and self.there.empty
+            and (self.wish.restore or not past.there)
+            and not self.wish.rules.may_return(b"")
+        )
+
+    def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
+        """Bring everything up. None if that cannot be: the usual way is left."""
+        left_out = sift(set(), set(here.records), self.wish.rules)
+        records = [record for record in here.records if entry.path_of(record) not in left_out]
+        special = [entry.path_of(record) for record in records if record[:1] in b"sx"]
+        records = [record for record in records if record[:1] in b"fld"]
+        if len(records) < _MANY or len(left_out) > _MANY:
+            return None
+        intents = {entry.path_of(record): Intent(record, None) for record in records}
+        self.store.begin(Journal(self.id, intents, {}))
+        excluded = transfer.excluded([*left_out, *special, OWN])
+        sparse = any(_bytes(record) >= _LARGE for record in records)
+        names, _ = self.wish.rules.pruned()
+        command = transfer.push_all(
+            self.wish.ssh, self.wish.root, self.there.own, self.store.files, names, sparse
+        )
+        size = sum(map(_bytes, records))
+        self._rsync(command, excluded, size)
+        if self.problem is not None or not first.put_in_place(self.remote):
+            return None
+        there, at = _list(self.remote, self.wish)
+        ours, theirs, missing = first.matches(records, there)
+        kept = Manifest(
+            entry.settled(ours, here.time),
+            entry.settled(theirs, at),
+            self.stamp,
+            self.id,
+        )
+        self.store.save(kept)
+        return outcome._replace(
+            sent=tuple(map(entry.path_of, ours)),
+            failed=tuple(missing),
+            left_alone=tuple(special),
+            left_out=self._counted(left_out),
+            size=size,
+        )
+
+    def _counted(self, left_out: Mapping[bytes, Rule]) -> Counter[Rule]:
+        """How many paths each rule leaves out; a directory counts as one."""
+        rule = self.wish.rules.rule
+        return Counter(
+            why
+            for path, why in left_out.items()
+            if not rule(path.rpartition(b"/")[0], directory=True)
+        )
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -395,7 +462,7 @@ class _Sync:
                 sparse,
             ),
             names,
-            self.ledger.here,
+            _size(names, self.ledger.here),
         )
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
@@ -419,15 +486,13 @@ class _Sync:
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
                 command = transfer.pull(ssh, source, staging, self.wish.root, sparse)
-                self._rsync(command, files, there)
+                self._rsync(command, files, _size(files, there))
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
             yard.clear()
         return received
 
-    def _rsync(
-        self, command: list[str], names: Iterable[bytes], records: Mapping[bytes, bytes]
-    ) -> None:
+    def _rsync(self, command: list[str], names: Iterable[bytes], size: int) -> None:
         import shlex
 
         files = self.store.files
@@ -435,7 +500,7 @@ class _Sync:
         self.wish.tell(shlex.join(command))
         env = dict(self.ctx.shell_env or self.ctx.env)
         show = self.wish.watch or _unwatched
-        with show(f"sync-{self.direction}", _size(names, records)) as update:
+        with show(f"sync-{self.direction}", size) as update:
             moved = transfer.run(command, files, names, env, [self.store.lock], update)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
@@ -459,9 +524,16 @@ class _Sync:
             number += 1
 
 
+_MANY = 100
+"""Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""
+
+_LARGE = 1 << 26
+"""Bytes from which on holes in a file matter."""
+
+
 def _is_large(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> bool:
     """Is any of these files so large that holes in it would matter?"""
-    return any(_bytes(records[name]) >= 1 << 26 for name in names if name in records)
+    return any(_bytes(records[name]) >= _LARGE for name in names if name in records)
 
 
 def _size(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> int:

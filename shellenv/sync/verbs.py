@@ -10,7 +10,7 @@ from shellenv.cli import parser, say, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.survey import survey
-from shellenv.sync import bar, bracket, report
+from shellenv.sync import bar, bracket, entry, place, report, transfer
 from shellenv.sync.settings import Settings, settings
 
 
@@ -30,6 +30,7 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     options.add_argument("dock", metavar="DOCK", nargs="?", help="default: this shell's")
     options.add_argument("--dry-run", action="store_true", help="list what would be done")
     options.add_argument("--explain", metavar="PATH", help="is it left out, and by which rule?")
+    options.add_argument("--print", action="store_true", help="print the commands, run none")
     options.add_argument("--json", action="store_true", help="print JSON")
     options.add_argument(
         "--adopt", action="store_true", help="take the directory at the dock as this project's"
@@ -47,6 +48,9 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
         return 0
     from shellenv.sync.link import connected
 
+    if chosen.print:
+        write(commands(ctx, found, chosen.dock, direction))
+        return 0
     with connected(ctx, chosen.dock) as (label, words):
         wish = bracket.Wish(
             found.root,
@@ -72,6 +76,28 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     if outcome.problem is not None:
         raise outcome.problem
     return 0
+
+
+def commands(ctx: Context, found: Settings, name: str | None, direction: str) -> str:
+    """The command lines that a sync consists of, without the list of paths that it finds out."""
+    import shlex
+
+    from shellenv.sync.link import words_of
+
+    _, words = words_of(ctx, name)
+    ssh = ["ssh", *words]
+    there = f"{found.remote_root}/USER/{found.name}"
+    own = f"{found.remote_root}/USER/.shellenv/{found.name}"
+    if direction == bracket.UP:
+        command = transfer.push(ssh, found.root, there, own, "SYNC", True, False)
+    else:
+        staging = f"{found.root}/{os.fsdecode(place.IN)}"
+        command = transfer.pull(ssh, there, staging, found.root, False)
+    looks = [
+        *ssh,
+        f"cd {shlex.quote(there)} && find . {shlex.join(entry.find(*found.rules.pruned()))}",
+    ]
+    return f"{shlex.join(looks)}\n{shlex.join(command)}\n"
 
 
 def settings_of(ctx: Context) -> Settings:
