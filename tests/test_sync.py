@@ -158,6 +158,32 @@ def test_a_directory_without_write_permission_is_still_synced(pair: Pair) -> Non
     assert same(pair)["shut"] == ("directory", 0o555)
 
 
+def test_a_first_sync_of_many_files_brings_exactly_what_is_to_be_synced(pair: Pair) -> None:
+    for number in range(300):
+        write(pair.here / f"d{number % 7}" / f"file {number}", str(number))
+    for name in NAMES:
+        write(pair.here / "names" / os.fsdecode(name), name)
+        write(pair.here / "left out" / os.fsdecode(name), name)
+    (pair.here / "names" / "link").symlink_to("/etc")
+    (pair.here / "shut").mkdir(mode=0o555)
+    (pair.here / "empty").mkdir()
+    os.mkfifo(pair.here / "pipe")
+    write(pair.here / "d1" / "__pycache__" / "x")
+    write(pair.here / ".git" / "config")
+    write(pair.here / "su", "1").chmod(0o4755)
+    outcome = pair.up("left out/*")
+    assert outcome.left_alone == (b"pipe",)
+    assert sum(outcome.left_out.values()) == len(NAMES) + 2
+    wanted = tree(pair.here)
+    for path in list(wanted):
+        if path.startswith((".git", "left out/", "pipe", "d1/__pycache__")):
+            del wanted[path]
+    assert tree(pair.there) == wanted
+    assert (pair.there / "su").stat().st_mode & 0o7777 == 0o755
+    assert not pair.up("left out/*").did_anything
+    assert not pair.down("left out/*").did_anything
+
+
 def test_a_sparse_file_stays_sparse(pair: Pair) -> None:
     with open(pair.here / "sparse", "wb") as stream:
         stream.truncate(300 << 20)
@@ -524,6 +550,19 @@ def test_another_project_of_that_name_is_refused(far: Far, tmp_path: Path) -> No
     assert {b"other", b"1"} <= contents(one.there)
     with pytest.raises(ShellenvError, match="belongs to"):
         one.up()
+
+
+def test_the_same_project_on_another_machine_is_refused(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the other machine's home directory is a copy of this one's."""
+    pair.started(a="1")
+    monkeypatch.setattr("shellenv.sync.manifest.machine", lambda: "laptop 0123")
+    with pytest.raises(ShellenvError, match=f"belongs to {pair.here} on {socket.gethostname()}"):
+        pair.up()
+    pair.up(adopt=True)
+    monkeypatch.setattr("shellenv.sync.manifest.machine", lambda: "other-name 0123")
+    pair.up()  # a machine may be called by another name
 
 
 def test_a_directory_that_is_nobodys_is_refused(pair: Pair) -> None:

@@ -171,8 +171,7 @@ def _check_owner(wish: Wish, remote: Remote, there: Place, owner: Owner) -> None
             f"{where} is not empty, and not from here",
             "--adopt takes it as this project's; [shellenv.sync] name chooses another",
         )
-    stranger = held and held.id != owner.id and held[1:] != owner[1:]
-    if held and stranger and not wish.adopt:
+    if held is not None and not held.is_same(owner) and not wish.adopt:
         raise ShellenvError(
             f"{where} belongs to {held.root} on {held.machine.split()[0]}",
             "[shellenv.sync] name = ANOTHER keeps the two apart; "
@@ -273,8 +272,9 @@ class _Sync:
             self.wish.ssh, self.wish.root, self.there.own, self.store.files, names, sparse
         )
         size = sum(map(_bytes, records))
-        self._rsync(command, excluded, size)
-        if self.problem is not None or not first.put_in_place(self.remote):
+        arrived = self._rsync(command, excluded, size) in _SOME
+        if not arrived or not first.put_in_place(self.remote):
+            self.remote.run('rm -rf -- "$own/new"')
             return None
         there, at = _list(self.remote, self.wish)
         ours, theirs, missing = first.matches(records, there)
@@ -291,6 +291,7 @@ class _Sync:
             left_alone=tuple(special),
             left_out=self._counted(left_out),
             size=size,
+            problem=self.problem,
         )
 
     def _counted(self, left_out: Mapping[bytes, Rule]) -> Counter[Rule]:
@@ -492,7 +493,8 @@ class _Sync:
             yard.clear()
         return received
 
-    def _rsync(self, command: list[str], names: Iterable[bytes], size: int) -> None:
+    def _rsync(self, command: list[str], names: Iterable[bytes], size: int) -> int:
+        """Run it, note what it complains of, and return its status."""
         import shlex
 
         files = self.store.files
@@ -507,6 +509,7 @@ class _Sync:
                 f"rsync: {moved.said or f'status {moved.status}'}",
                 "what was not brought over is brought over by the next sync",
             )
+        return moved.status
 
     # --- what is kept ---------------------------------------------------------------------------
 
@@ -523,6 +526,9 @@ class _Sync:
                 return copy
             number += 1
 
+
+_SOME = (0, 23, 24)
+"""rsync's statuses for: all, some, or all that were still there have been brought over."""
 
 _MANY = 100
 """Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""

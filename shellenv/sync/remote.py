@@ -77,6 +77,13 @@ class Owner(NamedTuple):
     machine: str
     root: str
 
+    def is_same(self, other: Owner) -> bool:
+        """The same project: on the same machine, whatever that is called now, and by its id or,
+        where that was lost, its place."""
+        if self.machine.split()[-1:] != other.machine.split()[-1:]:
+            return False
+        return self.id == other.id or self.root == other.root
+
     def text(self) -> str:
         return "\n".join((self.id, self.machine, self.root)) + "\n"
 

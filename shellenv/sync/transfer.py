@@ -50,7 +50,7 @@ def push_all(
     options = [
         *("--recursive", "--links", "--perms", "--times", "--delete", "--delete-excluded"),
         *("--chmod=u-s,g-s,o-t", "--protect-args", "--from0", f"--exclude-from={left_out}"),
-        *(f"--exclude={_pattern(name)}" for name in names),
+        *(f"--exclude={os.fsdecode(_literal(os.fsencode(name)))}" for name in names),
         "--timeout=60",
         *(["--sparse"] if sparse else []),
         f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
@@ -60,11 +60,12 @@ def push_all(
 
 def excluded(paths: Iterable[bytes]) -> Iterable[bytes]:
     """Paths as patterns of rsync's that match them alone."""
-    return (b"/" + re.sub(rb"([\\*?\[])", rb"\\\1", path) for path in paths)
+    return (b"/" + _literal(path) for path in paths)
 
 
-def _pattern(name: str) -> str:
-    return re.sub(r"([\\*?\[])", r"\\\1", name)
+def _literal(name: bytes) -> bytes:
+    """A name as a pattern: a backslash means something only where a wildcard is, too (rsync(1))."""
+    return re.sub(rb"([\\*?\[])", rb"\\\1", name) if set(name) & set(b"*?[") else name
 
 
 def pull(ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool) -> list[str]:
