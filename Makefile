@@ -3,8 +3,8 @@
 # quiet about what is already there.
 
 # What the tests and the linters start; PROGRAM:PACKAGE where the names differ
-PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server
-BENCH_PARTS = zsh fish direnv strace npm
+PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server rsync
+BENCH_PARTS = zsh fish direnv strace npm rsync sshd:openssh-server
 
 .PHONY: help demo test lint bench clean venv dev parts engine
 
@@ -30,6 +30,7 @@ bench: dev engine
 	@.venv/bin/python -m bench
 	@.venv/bin/python -m bench.dock
 	@.venv/bin/python -m bench.run
+	@.venv/bin/python -m bench.sync
 	@.venv/bin/python -m bench.remote
 
 ## make clean   remove all that the others made in this checkout

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
 def connected(ctx: Context, name: str | None) -> Iterator[tuple[Place, Facts]]:
     """The connection to the dock called `name`, by default the one that this shell is docked to,
     while the `with` statement lasts. Raises ShellenvError if there is none, or no way to it."""
-    docked = connection.docked(ctx)
-    typed = name or (docked.directory if docked else "")
-    if not typed:
-        raise ShellenvError("which dock?", "name one (shellenv ls-dock lists them), or dock first")
+    typed = named(ctx, name)
     place, facts = join(ctx, resolve(ctx, typed), typed, os.getpid())
     try:
         yield place, facts
     finally:
         connection.dismiss(place, os.getpid())
+
+
+def named(ctx: Context, name: str | None) -> str:
+    """What to call a dock: `name`, or the connection of this shell. Raises ShellenvError without
+    either."""
+    docked = connection.docked(ctx)
+    if not name and docked is None:
+        raise ShellenvError("which dock?", "name one (shellenv ls-dock lists them), or dock first")
+    return name or (docked.directory if docked else "")
 
 
 def resolve(ctx: Context, text: str) -> Dock:

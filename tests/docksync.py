@@ -87,6 +87,10 @@ class Pair:
     def down(self, *patterns: str, git: bool = False, **options: bool) -> Outcome:
         return self._sync(DOWN, self.wish(*patterns, git=git, **options))
 
+    def sync_up(self) -> Outcome:
+        """Only that: no file there is given to its user first."""
+        return bracket.sync(self.context, self.wish(), UP)
+
     def _sync(self, direction: str, wish: Wish) -> Outcome:
         self.far.own(self.remote_root)
         return bracket.sync(self.context, wish, direction)

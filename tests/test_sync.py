@@ -6,13 +6,18 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import pytest
 from docksync import Far, Pair, contents, tree, write
 
 from shellenv.errors import ShellenvError
+from shellenv.sync import bracket
 
 
 def same(pair: Pair) -> dict[str, object]:
@@ -151,6 +156,32 @@ def test_a_directory_without_write_permission_is_still_synced(pair: Pair) -> Non
     (pair.here / "shut" / "a").unlink()
     pair.up()
     assert same(pair)["shut"] == ("directory", 0o555)
+
+
+def test_a_first_sync_of_many_files_brings_exactly_what_is_to_be_synced(pair: Pair) -> None:
+    for number in range(300):
+        write(pair.here / f"d{number % 7}" / f"file {number}", str(number))
+    for name in NAMES:
+        write(pair.here / "names" / os.fsdecode(name), name)
+        write(pair.here / "left out" / os.fsdecode(name), name)
+    (pair.here / "names" / "link").symlink_to("/etc")
+    (pair.here / "shut").mkdir(mode=0o555)
+    (pair.here / "empty").mkdir()
+    os.mkfifo(pair.here / "pipe")
+    write(pair.here / "d1" / "__pycache__" / "x")
+    write(pair.here / ".git" / "config")
+    write(pair.here / "su", "1").chmod(0o4755)
+    outcome = pair.up("left out/*")
+    assert outcome.left_alone == (b"pipe",)
+    assert sum(outcome.left_out.values()) == len(NAMES) + 2
+    wanted = tree(pair.here)
+    for path in list(wanted):
+        if path.startswith((".git", "left out/", "pipe", "d1/__pycache__")):
+            del wanted[path]
+    assert tree(pair.there) == wanted
+    assert (pair.there / "su").stat().st_mode & 0o7777 == 0o755
+    assert not pair.up("left out/*").did_anything
+    assert not pair.down("left out/*").did_anything
 
 
 def test_a_sparse_file_stays_sparse(pair: Pair) -> None:
@@ -521,6 +552,19 @@ def test_another_project_of_that_name_is_refused(far: Far, tmp_path: Path) -> No
         one.up()
 
 
+def test_the_same_project_on_another_machine_is_refused(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the other machine's home directory is a copy of this one's."""
+    pair.started(a="1")
+    monkeypatch.setattr("shellenv.sync.manifest.machine", lambda: "laptop 0123")
+    with pytest.raises(ShellenvError, match=f"belongs to {pair.here} on {socket.gethostname()}"):
+        pair.up()
+    pair.up(adopt=True)
+    monkeypatch.setattr("shellenv.sync.manifest.machine", lambda: "other-name 0123")
+    pair.up()  # a machine may be called by another name
+
+
 def test_a_directory_that_is_nobodys_is_refused(pair: Pair) -> None:
     write(pair.there / "theirs", "1")
     with pytest.raises(ShellenvError, match="not empty, and not from here"):
@@ -538,3 +582,53 @@ def test_without_its_manifest_a_project_loses_nothing(pair: Pair) -> None:
     pair.up()
     pair.both()
     assert contents(pair.here) == {b"ours", b"1", b"2", b"theirs", b"3"}
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_progress_is_told_in_bytes(pair: Pair, direction: str) -> None:
+    pair.started(a="1")
+    write((pair.here if direction == "up" else pair.there) / "big", os.urandom(20 << 20))
+    pair.far.own(pair.remote_root)
+    told: list[int] = []
+    totals: list[int] = []
+
+    @contextmanager
+    def watch(what: str, total: int) -> Iterator[Callable[[int], None]]:
+        assert what == f"sync-{direction}"
+        totals.append(total)
+        yield told.append
+
+    bracket.sync(pair.context, pair.wish()._replace(watch=watch), direction)
+    same(pair)
+    assert totals == [20 << 20]
+    assert told
+    assert told == sorted(told)
+    assert told[-1] == 20 << 20
+
+
+BAR = """
+import time
+from shellenv.sync.bar import bar
+with bar("sync-up", 100) as update:
+    for done in range(0, 101, 10):
+        update(done)
+        time.sleep({pause})
+print("over")
+"""
+
+
+@pytest.mark.parametrize(("pause", "shown"), [(0.25, True), (0.0, False)])
+def test_a_bar_is_shown_only_where_it_takes_longer_than_a_second(pause: float, shown: bool) -> None:
+    child = pexpect.spawn(
+        sys.executable, ["-c", BAR.format(pause=pause)], encoding="utf-8", timeout=60
+    )
+    child.expect("over")
+    assert ("sync-up" in str(child.before)) == shown
+    child.close()
+    done = subprocess.run(
+        [sys.executable, "-c", BAR.format(pause=pause)], capture_output=True, check=True
+    )
+    assert done.stderr == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from places import context, file
 from shellenv import config
 from shellenv.errors import ShellenvError
 from shellenv.project import Project
-from shellenv.sync import ignore, tree
+from shellenv.sync import entry, ignore, tree
 from shellenv.sync import settings as sync_settings
 from shellenv.sync.ignore import Rules
+from shellenv.sync.ledger import sift
 
 
 def rules(text: str) -> Rules:
@@ -109,6 +111,12 @@ def test_what_docker_refuses_is_refused_with_its_line(text: str) -> None:
         rules(text)
 
 
+def synced(records: list[bytes], found: Rules) -> set[bytes]:
+    """The files of a scan that are not left out."""
+    files = {entry.path_of(record) for record in records if record[:1] == b"f"}
+    return files - set(sift(set(), set(records), found))
+
+
 SEGMENTS = st.sampled_from(["a", "b", "*", "**", "a*", "?b", "[ab]", "c.d"])
 PATTERNS = st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join)
 LINES = st.lists(st.tuples(st.booleans(), PATTERNS), min_size=1, max_size=5)
@@ -146,9 +154,12 @@ def test_a_scan_finds_what_the_rules_let_through_however_deep(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             made.add(str(path.relative_to(name)).encode())
-        found = tree.scan(name.encode(), rules(text)).records
-        files = {ignored.split(b" ", 6)[6][:-2] for ignored in found if ignored[:1] == b"f"}
-        assert files == {path for path in made if rules(text).rule(path) is None}
+        for records in (
+            tree.scan(name.encode(), rules(text)).records,
+            tree.walk(name.encode(), rules(text)),
+        ):
+            wanted = {path for path in made if rules(text).rule(path) is None}
+            assert synced(records, rules(text)) == wanted
 
 
 GIT = """
@@ -177,9 +188,8 @@ def test_a_gitignore_means_what_it_means_to_git(tmp_path: Path) -> None:
     argv = ["git", "-C", str(tmp_path), "ls-files", "-z", "--others", "--exclude-standard"]
     wanted = set(subprocess.check_output(argv).split(b"\0")[:-1])
     found = Rules(list(ignore.parse_git(GIT, ".gitignore")))
-    records = tree.scan(bytes(tmp_path), found).records
-    files = {record.split(b" ", 6)[6][:-2] for record in records if record[:1] == b"f"}
-    assert files == wanted
+    assert synced(tree.scan(bytes(tmp_path), found).records, found) == wanted
+    assert synced(tree.walk(bytes(tmp_path), found), found) == wanted
     assert {name for name in names if found.rule(name.encode()) is None} == {
         name.decode() for name in wanted - {b".gitignore"}
     }
@@ -240,3 +250,18 @@ def test_an_exception_cannot_bring_git_down(tmp_path: Path) -> None:
 def test_a_name_that_is_no_directorys_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ShellenvError, match="cannot be a directory's name"):
         chosen(file(tmp_path / "project" / "x").parent, f"name = {name}")
+
+
+def test_both_ways_of_looking_see_the_same(tmp_path: Path) -> None:
+    """By GNU find, as at the dock, and by ourselves where there is none."""
+    file(tmp_path / "a b" / "\n", "x" * 5).chmod(0o6751)
+    file(tmp_path / "sub" / "__pycache__" / "x")
+    file(tmp_path / "__pycache__" / "x")
+    (tmp_path / "shut").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("a//b")
+    os.mkfifo(tmp_path / "pipe")
+    found = chosen(tmp_path)
+    ways = (tree.scan(bytes(tmp_path), found).records, tree.walk(bytes(tmp_path), found))
+    one, other = (dict(map(entry.read, way)) for way in ways)
+    assert one == other
+    assert len(one) == 8

@@ -64,6 +64,24 @@ def test_a_sync_that_is_killed_is_finished_by_the_next(
     assert not any(pair.there.parent.joinpath(".shellenv", "project", "was").iterdir())
 
 
+@pytest.mark.parametrize("victim", ["python", "rsync"])
+def test_a_first_sync_that_is_killed_is_finished_by_the_next(pair: Pair, victim: str) -> None:
+    for number in range(150):
+        write(pair.here / f"file {number}", os.urandom(1 << 18))
+    sync = pair.spawn(UP)
+    until(lambda: children(sync.pid, "rsync"))
+    time.sleep(0.05)
+    pid = sync.pid if victim == "python" else children(sync.pid, "rsync")[0]
+    os.kill(pid, signal.SIGKILL)
+    sync.communicate()
+    write(pair.here / "file 1", "changed since")
+    (pair.here / "file 2").unlink()
+    assert not pair.up().conflicts
+    assert tree(pair.here) == tree(pair.there)
+    assert not pair.down().did_anything
+    assert sorted(os.listdir(pair.there.parent / ".shellenv" / "project" / "was")) == []
+
+
 @contextmanager
 def cut_off_before_its_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A sync in here does everything but write down what it did."""

@@ -134,7 +134,11 @@ def _bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None
 
 def forget(remote: Remote, sync: str) -> None:
     """Remove what a sync has set aside."""
-    _run(remote, sync, ['chmod -R u+rwx "$was" 2>/dev/null', 'rm -rf -- "$was" "$own/tmp"/*'])
+    _run(
+        remote,
+        sync,
+        ['chmod -R u+rwx "$was" 2>/dev/null', 'rm -rf -- "$was" "$own/tmp"/* "$own/new"'],
+    )
 
 
 def _run(remote: Remote, sync: str, steps: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Generic, NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from shellenv.sync import (
     aside,
     compare,
     entry,
+    first,
     git,
     manifest,
     place,
@@ -25,8 +27,8 @@ from shellenv.sync import (
     transfer,
     tree,
 )
-from shellenv.sync.ignore import Rule, Rules
-from shellenv.sync.ledger import Ledger
+from shellenv.sync.ignore import OWN, Rule, Rules
+from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Owner, Place, Remote
 from shellenv.sync.settings import Settings
@@ -147,7 +149,7 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
 
 
 def _list(remote: Remote, wish: Wish) -> tuple[list[bytes], int]:
-    return remote.listing(wish.rules.pruned_names())
+    return remote.listing(wish.rules)
 
 
 class _Background(Generic[T]):
@@ -183,8 +185,7 @@ def _check_owner(wish: Wish, remote: Remote, there: Place, owner: Owner) -> None
             f"{where} is not empty, and not from here",
             "--adopt takes it as this project's; [shellenv.sync] name chooses another",
         )
-    stranger = held and held.id != owner.id and held[1:] != owner[1:]
-    if held and stranger and not wish.adopt:
+    if held is not None and not held.is_same(owner) and not wish.adopt:
         raise ShellenvError(
             f"{where} belongs to {held.root} on {held.machine.split()[0]}",
             "[shellenv.sync] name = ANOTHER keeps the two apart; "
@@ -230,9 +231,15 @@ class _Sync:
 
     def run(self, here: tree.Tree, there: list[bytes], now_there: int) -> Outcome:
         """Decide, and carry out."""
-        outcome = Outcome(self.direction, self.there.root, left_out=here.left_out)
+        outcome = Outcome(self.direction, self.there.root)
         past = self.store.load() or Manifest([], [])
+        if self._is_first(past, there):
+            whole = self._push_all(here, outcome)
+            if whole is not None:
+                return whole
+            there, now_there = _list(self.remote, self.wish)
         ledger = self.ledger = self._ledger(past, here, there, now_there)
+        outcome = outcome._replace(left_out=self._counted(ledger.left_out))
         if not ledger.names:
             return outcome
         self._wait_for_restless()
@@ -248,6 +255,67 @@ class _Sync:
             if action in (compare.NOTHING, compare.ADOPT, compare.FORGET):
                 ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
         return self._carry_out(actions, outcome)
+
+    # --- the first time ---------------------------------------------------------------------------
+
+    def _is_first(self, past: Manifest, there: list[bytes]) -> bool:
+        """Is all of it to go up, to where nothing is?"""
+        return (
+            self.direction == UP
+            and not self.wish.dry
+            and not there
+            and self.there.empty
+            and (self.wish.restore or not past.there)
+            and not self.wish.rules.may_return(b"")
+        )
+
+    def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
+        """Bring everything up. None if that cannot be: the usual way is left."""
+        left_out = sift(set(), set(here.records), self.wish.rules)
+        records = [record for record in here.records if entry.path_of(record) not in left_out]
+        special = [entry.path_of(record) for record in records if record[:1] in b"sx"]
+        records = [record for record in records if record[:1] in b"fld"]
+        if len(records) < _MANY or len(left_out) > _MANY:
+            return None
+        intents = {entry.path_of(record): Intent(record, None) for record in records}
+        self.store.begin(Journal(self.id, intents, {}))
+        excluded = transfer.excluded([*left_out, *special, OWN])
+        sparse = any(_bytes(record) >= _LARGE for record in records)
+        names, _ = self.wish.rules.pruned()
+        command = transfer.push_all(
+            self.wish.ssh, self.wish.root, self.there.own, self.store.files, names, sparse
+        )
+        size = sum(map(_bytes, records))
+        arrived = self._rsync(command, excluded, size) in _SOME
+        if not arrived or not first.put_in_place(self.remote):
+            self.remote.run('rm -rf -- "$own/new"')
+            return None
+        there, at = _list(self.remote, self.wish)
+        ours, theirs, missing = first.matches(records, there)
+        kept = Manifest(
+            entry.settled(ours, here.time),
+            entry.settled(theirs, at),
+            self.stamp,
+            self.id,
+        )
+        self.store.save(kept)
+        return outcome._replace(
+            sent=tuple(map(entry.path_of, ours)),
+            failed=tuple(missing),
+            left_alone=tuple(special),
+            left_out=self._counted(left_out),
+            size=size,
+            problem=self.problem,
+        )
+
+    def _counted(self, left_out: Mapping[bytes, Rule]) -> Counter[Rule]:
+        """How many paths each rule leaves out; a directory counts as one."""
+        rule = self.wish.rules.rule
+        return Counter(
+            why
+            for path, why in left_out.items()
+            if not rule(path.rpartition(b"/")[0], directory=True)
+        )
 
     # --- deciding -------------------------------------------------------------------------------
 
@@ -409,7 +477,7 @@ class _Sync:
                 sparse,
             ),
             names,
-            self.ledger.here,
+            _size(names, self.ledger.here),
         )
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
@@ -433,15 +501,14 @@ class _Sync:
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
                 command = transfer.pull(ssh, source, staging, self.wish.root, sparse)
-                self._rsync(command, files, there)
+                self._rsync(command, files, _size(files, there))
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
             yard.clear()
         return received
 
-    def _rsync(
-        self, command: list[str], names: Iterable[bytes], records: Mapping[bytes, bytes]
-    ) -> None:
+    def _rsync(self, command: list[str], names: Iterable[bytes], size: int) -> int:
+        """Run it, note what it complains of, and return its status."""
         import shlex
 
         files = self.store.files
@@ -449,13 +516,14 @@ class _Sync:
         self.wish.tell(shlex.join(command))
         env = dict(self.ctx.shell_env or self.ctx.env)
         show = self.wish.watch or _unwatched
-        with show(f"sync-{self.direction}", _size(names, records)) as update:
+        with show(f"sync-{self.direction}", size) as update:
             moved = transfer.run(command, files, names, env, [self.store.lock], update)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
                 f"rsync: {moved.said or f'status {moved.status}'}",
                 "what was not brought over is brought over by the next sync",
             )
+        return moved.status
 
     # --- what is kept ---------------------------------------------------------------------------
 
@@ -473,9 +541,19 @@ class _Sync:
             number += 1
 
 
+_SOME = (0, 23, 24)
+"""rsync's statuses for: all, some, or all that were still there have been brought over."""
+
+_MANY = 100
+"""Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""
+
+_LARGE = 1 << 26
+"""Bytes from which on holes in a file matter."""
+
+
 def _is_large(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> bool:
     """Is any of these files so large that holes in it would matter?"""
-    return any(_bytes(records[name]) >= 1 << 26 for name in names if name in records)
+    return any(_bytes(records[name]) >= _LARGE for name in names if name in records)
 
 
 def _size(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> int:

@@ -6,23 +6,44 @@ sets, without looking into what is equal:
     KIND MODE SIZE MTIME CTIME INODE PATH//TARGET
 
 A path contains no `//`. Kinds: `f` file, `d` directory, `l` symbolic link, `s` something that is
-never synced (a pipe, socket or device), `x` a directory that cannot be read. Times are nanoseconds,
+never synced (a pipe, socket or device), `x` a directory that cannot be read, `p` something that the
+rules leave out and that was not looked into. Times are nanoseconds,
 or seconds with a fraction as GNU find prints them; the ctime is `?` where a later change could have
 left it equal (see `unsettled`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-FIND = (
-    r"\( -type f -printf 'f %m %s %T@ %C@ %i %P//\0' \) -o "
-    r"\( -type l -printf 'l 777 0 0 0 0 %P//%l\0' \) -o "
-    r"\( -type d \( \( -readable -executable -printf 'd %m 0 0 0 0 %P//\0' \) -o "
-    r"\( -printf 'x 0 0 0 0 0 %P//\0' -prune \) \) \) -o "
-    r"-printf 's 0 0 0 0 0 %P//\0'"
+_PRINT = (
+    *("(", "-type", "f", "-printf", r"f %m %s %T@ %C@ %i %P//\0", ")", "-o"),
+    *("(", "-type", "l", "-printf", r"l 777 0 0 0 0 %P//%l\0", ")", "-o"),
+    *("(", "-type", "d", "("),
+    *("(", "-readable", "-executable", "-printf", r"d %m 0 0 0 0 %P//\0", ")", "-o"),
+    *("(", "-printf", r"x 0 0 0 0 0 %P//\0", "-prune", ")"),
+    *(")", ")", "-o", "-printf", r"s 0 0 0 0 0 %P//\0"),
 )
-"""What makes GNU find print records, each with a NUL behind it."""
+
+
+def find(names: Iterable[str] = (), paths: Iterable[str] = ()) -> tuple[str, ...]:
+    """The words behind GNU find and where it starts that print the records of all that is below,
+    each with a NUL behind it.
+
+    It does not look into what has one of these `names`, nor into these `paths`.
+    """
+    tests: list[str] = []
+    for option, patterns in (("-name", names), ("-path", (f"./{path}" for path in paths))):
+        for pattern in patterns:
+            # all of it is meant literally
+            quoted = "".join(f"\\{char}" if char in "*?[]\\" else char for char in pattern)
+            tests += ["-o", option, quoted]
+    if not tests:
+        return _PRINT
+    pruned = ("(", *tests[1:], ")", "-prune", "-printf", r"p 0 0 0 0 0 %P//\0", "-o")
+    return (*pruned, "(", *_PRINT, ")")
+
 
 TICK = 20_000_000
 """Nanoseconds in which a file system may give two changes the same time (100 Hz, twice)."""
@@ -74,6 +95,20 @@ def unsettled(record: bytes) -> bytes:
 def is_recent(entry: Entry, now: int) -> bool:
     """Could a change after the scan, which was at `now` on this side's clock, go unnoticed?"""
     return entry.kind == "f" and entry.ctime is not None and entry.ctime >= now - TICK
+
+
+def settled(records: Iterable[bytes], at: int) -> list[bytes]:
+    """Records of a scan at the time `at`, to be kept: those of files that had just been changed are
+    `unsettled`. For many, so nothing is read that need not be."""
+    seconds, rest = divmod(at - TICK, 1_000_000_000)
+    # both ways in which records write times, as texts that sort like times
+    whole, point = b"%d%09d" % (seconds, rest), b"%d.%09d" % (seconds, rest)
+    kept = []
+    for record in records:
+        time = record.split(b" ", 5)[4]
+        late = time >= (point if b"." in time else whole) and len(time) > 1
+        kept.append(unsettled(record) if late else record)
+    return kept
 
 
 def alike(one: Entry, other: Entry) -> bool:

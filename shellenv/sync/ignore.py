@@ -132,12 +132,18 @@ class Rules:
                 return True
         return False
 
-    def pruned_names(self) -> list[str]:
-        """Names of directories in which nothing is synced, wherever they are."""
+    def pruned(self) -> tuple[list[str], list[str]]:
+        """Names, and paths, of what is left out with all that is in it: nobody need look there."""
         names = [] if self.git else [".git"]
-        if not self._backs:
-            names += [os_text(name) for name in self._names]
-        return names
+        if self._backs:
+            return names, []
+        names += [os_text(name) for name in self._names]
+        paths = [
+            rule.pattern
+            for rule in self.rules
+            if not rule.expression and not set(rule.pattern) & set("*?[]\\")
+        ]
+        return names, [OWN.decode(), *paths]
 
 
 def os_text(name: bytes) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from shellenv.sync import compare, entry
 from shellenv.sync.compare import Path
 from shellenv.sync.entry import Entry
-from shellenv.sync.ignore import Rules
+from shellenv.sync.ignore import Rule, Rules
 from shellenv.sync.manifest import Manifest
 
 Records = dict[bytes, bytes]
@@ -20,8 +20,9 @@ class Ledger:
 
     Of each side it is given the past, and a scan: records, and when that was on the side's clock.
     `names` are the paths at which a side is not what it was, `frozen` those that are not looked at,
-    because one side cannot read them or does not sync them. The four dictionaries hold the records
-    of `names`. A file that changes at the very moment of the scan is `restless`.
+    because one side cannot read them or does not sync them; the four dictionaries hold the records
+    of `names`. `left_out` is what the rules leave out here. A file that changes at the very moment
+    of the scan is `restless`.
     """
 
     def __init__(
@@ -33,13 +34,15 @@ class Ledger:
     ) -> None:
         self.past_here, self.past_there = set(past.here), set(past.there)
         now_here, now_there = set(here[0]), set(there[0])
-        self._leave_out(now_here, now_there, rules)
+        self.left_out = sift(self.past_here, now_here, rules)
+        gone = {**self.left_out, **sift(self.past_there, now_there, rules)}
+        for side in (self.past_here, self.past_there, now_here, now_there) if gone else ():
+            side.difference_update(index(side, gone.keys()).values())
         differing = (self.past_here ^ now_here) | (self.past_there ^ now_there)
         self.names = {entry.path_of(record) for record in differing}
-        self.was_here = index(self.past_here, self.names)
-        self.was_there = index(self.past_there, self.names)
-        self.here = index(now_here, self.names)
-        self.there = index(now_there, self.names)
+        sides = (self.past_here, self.past_there, now_here, now_there)
+        found = [index(side, self.names) if self.names else {} for side in sides]
+        self.was_here, self.was_there, self.here, self.there = found
         self.empty_here, self.empty_there = not now_here, not now_there
         self._restless_here = recent(self.here, here[1])
         self._restless_there = recent(self.there, there[1])
@@ -130,20 +133,18 @@ class Ledger:
         """What is to be kept of it."""
         return Manifest(list(self.past_here), list(self.past_there), time, done)
 
-    def _leave_out(self, here: set[bytes], there: set[bytes], rules: Rules) -> None:
-        """Take out what the rules leave out: what is not looked at here was not deleted here.
 
-        The past holds nothing that was left out, nor does the scan of this side.
-        """
-        doubtful = [self.past_here - here, self.past_there ^ there]
-        left_out = {
-            path
-            for records in doubtful
-            for record in records
-            if rules.rule(path := entry.path_of(record), record[:1] in b"dx")
-        }
-        for side in (self.past_here, self.past_there, here, there) if left_out else ():
-            side.difference_update(index(side, left_out).values())
+def sift(past: set[bytes], now: set[bytes], rules: Rules) -> dict[bytes, Rule]:
+    """The paths that the rules leave out, and by which rule each.
+
+    The past holds nothing that was left out, so only what differs from it is looked at. What is in
+    the past and is not looked at any more was not deleted: a new rule leaves it out.
+    """
+    return {
+        path: rule
+        for record in past ^ now
+        if (rule := rules.rule(path := entry.path_of(record), record[:1] in b"dxp"))
+    }
 
 
 def recent(records: Records, at: int) -> set[bytes]:
@@ -159,10 +160,8 @@ def settled(record: bytes | None, at: int) -> bytes | None:
     return entry.unsettled(record)
 
 
-def index(records: Iterable[bytes], names: set[bytes] | frozenset[bytes]) -> Records:
+def index(records: Iterable[bytes], names: Container[bytes]) -> Records:
     """The records of these paths, by path."""
-    if not names:
-        return {}
     path_of = entry.path_of
     return {path: record for record in records if (path := path_of(record)) in names}
 

@@ -182,12 +182,20 @@ def directory_of(ctx: Context, root: str, far: str) -> str:
 
 
 def machine() -> str:
-    """What tells this machine from others: its systemd id, else its name."""
-    content = _read("/etc/machine-id")
+    """This machine: its name, for people, and what tells it from others wherever it is.
+
+    The latter is made of systemd's machine id, which is not to leave the machine as it is
+    (machine-id(5)), or of a network card's address.
+    """
+    import hashlib
     import socket
 
-    name = socket.gethostname()
-    return f"{name} {content.decode().strip()}" if content else name
+    known = _read("/etc/machine-id")
+    if not known:
+        import uuid
+
+        known = b"%x" % uuid.getnode()
+    return f"{socket.gethostname()} {hashlib.sha256(b'shellenv' + known).hexdigest()[:16]}"
 
 
 def _joined(words: Sequence[bytes]) -> bytes:

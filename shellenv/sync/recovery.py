@@ -52,8 +52,8 @@ def recover(
             _tidy_there(remote, journal, beside, tell)
         elif sync != past.done:
             tell(
-                f"shellenv: {remote.label}:{there.own}/was/{sync} is left of a sync that this "
-                "machine knows nothing of; what it holds was replaced in the project"
+                f"shellenv: {remote.label}:{there.own}/was/{sync} is left of a sync that nothing "
+                "is known of here; it holds what that replaced: look at it, then remove it"
             )
             continue
         aside.forget(remote, sync)

@@ -24,6 +24,7 @@ from shellenv.sync import entry
 
 if TYPE_CHECKING:
     from shellenv.sync.bracket import Wish
+    from shellenv.sync.ignore import Rules
 
 OLD = "/data/workspaces/{user}/code/{name}"
 """Where dockerutils 2.0.7 kept a project's files."""
@@ -35,27 +36,38 @@ stale() {
   [ "$(head -n 2 "$own/owner")" = @OWNER@ ] && read -r old <"$own/holder" &&
     grep -q "head -c" "/proc/$old/cmdline" && kill "$old"
 } 2>/dev/null
-user=$(id -un); remote=@ROOT@ name=@NAME@ state=
+user=${LOGNAME:-$(id -un)}; remote=@ROOT@ name=@NAME@ state=
 case $remote in "~") remote=$HOME ;; "~/"*) remote=$HOME/${remote#"~/"} ;; esac
 top=$remote/$user; root=$top/$name; own=$top/.shellenv/$name
 if [ @DRY@ = 0 ] || [ -d "$own" ]; then
-  said=$(mkdir -p "$own/tmp" "$own/was" 2>&1) || state="cannot $said"
+  [ -d "$own/tmp" ] || said=$(mkdir -p "$own/was" "$own/tmp" 2>&1) || state="cannot $said"
   if [ -z "$state" ] && command -v flock >/dev/null; then
     exec 9>>"$own/lock"
     flock -n 9 || { stale && flock -w 10 9; } || state=busy
     [ -n "$state" ] || echo "$$" >"$own/holder"
-    exec 8>>"$own/moving"; flock -w 60 8 || state=moving; exec 8>&-
+    [ ! -e "$own/moving" ] || flock -w 60 "$own/moving" true || state=moving
   else
     state=${state:-"cannot lock: flock is not installed"}
   fi
 fi
 command -v rsync >/dev/null || state="no rsync"
 answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
-  cat "$own/owner" 2>/dev/null; printf "\\0"
-  [ -d "$root" ] && { cd "$root" && ls -A | grep -qa . && echo full || echo empty; }
-  printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"; ls -1 "$own/was" 2>/dev/null; :'
+  [ ! -e "$own/owner" ] || cat "$own/owner"; printf "\\0"
+  if [ -d "$root" ]; then
+    set +f; held=empty
+    for one in "$root"/* "$root"/.[!.]* "$root"/..?*; do
+      if [ -e "$one" ] || [ -L "$one" ]; then held=full; break; fi
+    done
+    printf $held
+  fi
+  printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"
+  for one in "$own/was"/*; do [ ! -d "$one" ] || echo "${one##*/}"; done'
 while IFS= read -r n; do answer "$(head -c "$n")"; done
 """
+
+
+_NOW = "date +%s.%N; "
+"""Prints the time there, for `_records`."""
 
 
 class Owner(NamedTuple):
@@ -64,6 +76,13 @@ class Owner(NamedTuple):
     id: str
     machine: str
     root: str
+
+    def is_same(self, other: Owner) -> bool:
+        """The same project: on the same machine, whatever that is called now, and by its id or,
+        where that was lost, its place."""
+        if self.machine.split()[-1:] != other.machine.split()[-1:]:
+            return False
+        return self.id == other.id or self.root == other.root
 
     def text(self) -> str:
         return "\n".join((self.id, self.machine, self.root)) + "\n"
@@ -189,18 +208,14 @@ class Remote:
         self._send(b"%d\n" % len(code) + code)
         return self._answer()
 
-    def listing(self, names: Sequence[str]) -> tuple[list[bytes], int]:
-        """Every record below the root, but not what is in directories of these `names`, and when
-        that was on the clock there (ns). Raises ShellenvError if not all could be seen."""
-        prune = ""
-        if names:
-            tests = " -o ".join(f"-name {shlex.quote(_literal(name))}" for name in names)
-            prune = rf"\( {tests} \) -prune -o "
-        script = (
-            'date +%s.%N; cd -P "$root" 2>/dev/null || exit 0\n'
-            f"find . -mindepth 1 {prune}{entry.FIND}"
-        )
-        for _ in range(3):  # a directory that goes while find looks into it
+    def listing(self, rules: Rules) -> tuple[list[bytes], int]:
+        """Every record below the root, and when that was on the clock there (ns).
+
+        Raises ShellenvError if not all could be seen.
+        """
+        words = ("-mindepth", "1", *entry.find(*rules.pruned()))
+        script = f'{_NOW}cd -P "$root" 2>/dev/null || exit 0\nfind . {shlex.join(words)}'
+        for _ in range(3):  # a directory may go while find looks into it
             try:
                 out = self.run(script)
                 break
@@ -216,12 +231,12 @@ class Remote:
         """The records of these paths, as far as they are there, and when that was.
 
         `deep`: also of all that is below them."""
-        depth = "" if deep else "-maxdepth 0 "
+        tests = [word.replace("%P", "%p") for word in entry.find()]
+        words = [*([] if deep else ["-maxdepth", "0"]), *tests]
+        command = shlex.quote(f'exec find "$@" {shlex.join(words)}')
         script = (
-            'date +%s.%N; cd -P "$root" || exit 0\n'
-            f'xargs -0r sh -c \'exec find "$@" {depth}'
-            + entry.FIND.replace("%P", "%p").replace("'", "'\\''")
-            + '\' sh <"$own/paths" 2>/dev/null; :'
+            f'{_NOW}cd -P "$root" || exit 0\n'
+            f'xargs -0r sh -c {command} sh <"$own/paths" 2>/dev/null; :'
         )
         self.put("paths", b"".join(b"./%b\0" % path for path in paths))
         records, now = _records(self.run(script))
@@ -229,8 +244,8 @@ class Remote:
 
     def aside(self, sync: str) -> list[bytes]:
         """The records of what a sync has set aside."""
-        script = f'date +%s.%N; cd -P "$own/was/{sync}" 2>/dev/null || exit 0\n'
-        return _records(self.run(f"{script}find . -mindepth 1 {entry.FIND}"))[0]
+        script = f'{_NOW}cd -P "$own/was/{sync}" 2>/dev/null || exit 0\n'
+        return _records(self.run(f"{script}find . -mindepth 1 {shlex.join(entry.find())}"))[0]
 
     def put(self, name: str, content: bytes) -> None:
         """Write a small file of ours there."""
@@ -291,11 +306,6 @@ class Remote:
             f"the connection to {self.label} is lost" + (f": {said}" if said else ""),
             "the next sync finds out how far this one came",
         )
-
-
-def _literal(name: str) -> str:
-    """A name as a pattern of find's that matches it alone."""
-    return "".join(f"\\{char}" if char in "*?[]\\" else char for char in name)
 
 
 def _records(out: bytes) -> tuple[list[bytes], int]:

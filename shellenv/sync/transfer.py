@@ -42,6 +42,32 @@ def push(
     return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{target}/"]
 
 
+def push_all(
+    ssh: Sequence[str], root: str, own: str, left_out: str, names: Sequence[str], sparse: bool
+) -> list[str]:
+    """The command line that brings all of `root` to `own`/new there, but not the paths in the file
+    `left_out`, nor what is called like one of `names`."""
+    options = [
+        *("--recursive", "--links", "--perms", "--times", "--delete", "--delete-excluded"),
+        *("--chmod=u-s,g-s,o-t", "--protect-args", "--from0", f"--exclude-from={left_out}"),
+        *(f"--exclude={os.fsdecode(_literal(os.fsencode(name)))}" for name in names),
+        "--timeout=60",
+        *(["--sparse"] if sparse else []),
+        f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
+    ]
+    return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{own}/new/"]
+
+
+def excluded(paths: Iterable[bytes]) -> Iterable[bytes]:
+    """Paths as patterns of rsync's that match them alone."""
+    return (b"/" + _literal(path) for path in paths)
+
+
+def _literal(name: bytes) -> bytes:
+    """A name as a pattern: a backslash means something only where a wildcard is, too (rsync(1))."""
+    return re.sub(rb"([\\*?\[])", rb"\\\1", name) if set(name) & set(b"*?[") else name
+
+
 def pull(ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool) -> list[str]:
     """The command line that brings listed paths from `source` there to `staging` here.
 

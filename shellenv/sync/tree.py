@@ -4,48 +4,75 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
+import sys
 from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
-from shellenv.sync.ignore import OWN, Rule, Rules
+from shellenv.sync import entry
+from shellenv.sync.ignore import Rules
 
 
 class Tree(NamedTuple):
-    """What one side has: its records, in no order, when that was (nanoseconds on its own clock),
-    and how many paths each rule left out (a directory counts as one)."""
+    """What one side has: its records, in no order, and when that was (ns, on its own clock)."""
 
     records: list[bytes]
     time: int
-    left_out: Counter[Rule]
 
 
 def scan(root: bytes, rules: Rules) -> Tree:
-    """Look at everything below `root` that `rules` do not leave out.
+    """Look at everything below `root`; the rules say only where there is no need to look.
 
-    A directory that cannot be read is a record of kind `x`. Raises ShellenvError where the system
-    cannot say what is there (an input/output error): what is not seen must not count as deleted.
+    Raises ShellenvError where the system cannot say what is there (an input/output error): what is
+    not seen must not count as deleted.
     """
     import time
 
     now = time.time_ns()
+    try:
+        os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        raise _unreadable(root, error.strerror) from None
+    records = _found(root, rules) if sys.platform == "linux" else None
+    return Tree(walk(root, rules) if records is None else records, now)
+
+
+def _found(root: bytes, rules: Rules) -> list[bytes] | None:
+    """The records by GNU find, which is several times faster; None if there is none."""
+    import subprocess
+
+    said = b""
+    for _ in range(3):  # a directory may go while find looks into it
+        try:
+            done = subprocess.run(
+                ["find", ".", "-mindepth", "1", *entry.find(*rules.pruned())],
+                cwd=root,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                capture_output=True,
+                check=False,
+            )
+        except OSError:
+            return None
+        if done.returncode == 0:
+            return done.stdout.split(b"\0")[:-1]
+        said = done.stderr.strip().rpartition(b"\n")[2]
+        if b"-printf" in said or b"-readable" in said:
+            return None  # busybox
+    raise _unreadable(root, os.fsdecode(said))
+
+
+def walk(root: bytes, rules: Rules) -> list[bytes]:
+    """The records by ourselves."""
     records: list[bytes] = []
-    left_out: Counter[Rule] = Counter()
     append, numbers = records.append, rules.number
     stack = [(root, b"", -1)]
-    plain = b"f %o %d %d %d %d %b//"
     while stack:
         directory, prefix, above = stack.pop()
         try:
             entries = os.scandir(directory)
         except PermissionError:
-            if not prefix:
-                raise _unreadable(root, "Permission denied") from None
-            records.append(b"x 0 0 0 0 0 %b//" % prefix[:-1])
+            append(b"x 0 0 0 0 0 %b//" % prefix[:-1])
             continue
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if not prefix:
-                raise _unreadable(root, error.strerror) from None
+        except (FileNotFoundError, NotADirectoryError):
             continue  # it has just gone
         except OSError as error:
             raise _unreadable(directory, error.strerror) from error
@@ -55,47 +82,23 @@ def scan(root: bytes, rules: Rules) -> Tree:
                 entries.close()
                 continue
             append(b"d %o 0 0 0 0 %b//" % (mode, prefix[:-1]))
-        with entries:
-            try:
-                for entry in entries:
-                    name = entry.name
-                    path = prefix + name
-                    is_directory = entry.is_dir(follow_symlinks=False)
+        try:
+            with entries:
+                for one in entries:
+                    path = prefix + one.name
+                    is_directory = one.is_dir(follow_symlinks=False)
                     number = numbers(path, above, is_directory)
-                    if number >= 0 or name == OWN or name.lower() == b".git":
-                        rule = rules.rule(path, is_directory)
-                        if rule is not None:
-                            left_out[rule] += 1
-                            if is_directory and rules.may_return(path):
-                                stack.append((entry.path, path + b"/", number))
-                            continue
-                    if is_directory:
-                        stack.append((entry.path, path + b"/", number))
-                        continue
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                        mode = status.st_mode
-                        if stat.S_ISREG(mode):
-                            append(
-                                plain
-                                % (
-                                    mode & 0o777,
-                                    status.st_size,
-                                    status.st_mtime_ns,
-                                    status.st_ctime_ns,
-                                    status.st_ino,
-                                    path,
-                                )
-                            )
-                        elif stat.S_ISLNK(mode):
-                            append(b"l 777 0 0 0 0 %b//%b" % (path, os.readlink(entry.path)))
-                        else:
-                            append(b"s 0 0 0 0 0 %b//" % path)
-                    except FileNotFoundError:
-                        continue
-            except OSError as error:
-                raise _unreadable(directory, error.strerror) from error
-    return Tree(records, now, left_out)
+                    if rules.rule(path, is_directory) is not None:
+                        append(b"p 0 0 0 0 0 %b//" % path)
+                        if is_directory and rules.may_return(path):
+                            stack.append((one.path, path + b"/", number))
+                    elif is_directory:
+                        stack.append((one.path, path + b"/", number))
+                    elif (found := look(root, path)) is not None:
+                        append(found)
+        except OSError as error:
+            raise _unreadable(directory, error.strerror) from error
+    return records
 
 
 def _mode(directory: bytes) -> int | None:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from shellenv import detached
 from shellenv.cli import parser, say, write
+from shellenv.connect import connected, named, resolve
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
+from shellenv.ssh import words
 from shellenv.survey import survey
-from shellenv.sync import bracket, report
+from shellenv.sync import bracket, entry, place, report, transfer
 from shellenv.sync.settings import Settings, settings
 
 
@@ -30,6 +32,7 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     options.add_argument("dock", metavar="DOCK", nargs="?", help="default: this shell's")
     options.add_argument("--dry-run", action="store_true", help="list what would be done")
     options.add_argument("--explain", metavar="PATH", help="is it left out, and by which rule?")
+    options.add_argument("--print", action="store_true", help="print the commands, run none")
     options.add_argument("--json", action="store_true", help="print JSON")
     options.add_argument(
         "--adopt", action="store_true", help="take the directory at the dock as this project's"
@@ -45,13 +48,14 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     if chosen.explain is not None:
         write(explain(ctx, found, chosen.explain))
         return 0
-    from shellenv.connect import connected
-
-    with connected(ctx, chosen.dock) as (place, facts):
+    if chosen.print:
+        write(commands(ctx, found, chosen.dock, direction))
+        return 0
+    with connected(ctx, chosen.dock) as (where, facts):
         label = facts.moniker
         if direction == bracket.DOWN:
-            detached.tell(ctx, place, facts)
-        wish = bracket.wish(found, place, label)._replace(
+            detached.tell(ctx, where, facts)
+        wish = bracket.wish(found, where, label)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
@@ -67,6 +71,26 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     if outcome.problem is not None:
         raise outcome.problem
     return 0
+
+
+def commands(ctx: Context, found: Settings, name: str | None, direction: str) -> str:
+    """The command lines that a sync consists of, without the list of paths that it finds out."""
+    import shlex
+
+    dock = resolve(ctx, named(ctx, name))
+    ssh = ["ssh", *words(ctx, dock)]
+    there = f"{found.remote_root}/USER/{found.name}"
+    own = f"{found.remote_root}/USER/.shellenv/{found.name}"
+    if direction == bracket.UP:
+        command = transfer.push(ssh, found.root, there, own, "SYNC", True, False)
+    else:
+        staging = f"{found.root}/{os.fsdecode(place.IN)}"
+        command = transfer.pull(ssh, there, staging, found.root, False)
+    looks = [
+        *ssh,
+        f"cd {shlex.quote(there)} && find . {shlex.join(entry.find(*found.rules.pruned()))}",
+    ]
+    return f"{shlex.join(looks)}\n{shlex.join(command)}\n"
 
 
 def settings_of(ctx: Context) -> Settings:

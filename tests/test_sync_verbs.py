@@ -1,0 +1,185 @@
+"""`sync-up` and `sync-down` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docksync import contents, tree
+from harness import Result, require, strict
+from servers import Server, User, python_for_others
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="shellenv-verbs-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def somebody(base: Path) -> Iterator[User]:
+    require("ssh", "rsync", "setpriv", "useradd")
+    python = python_for_others() if os.geteuid() == 0 else None
+    if python is None or not os.path.exists("/usr/sbin/sshd"):
+        message = "needs root, sshd, and a Python that other users can run"
+        (pytest.fail if strict() else pytest.skip)(message)
+    assert python is not None
+    user = User(base, f"shellenvv{os.getpid()}", python)
+    yield user
+    user.remove()
+
+
+@pytest.fixture(scope="module")
+def server(base: Path, somebody: User) -> Iterator[Server]:
+    server = Server(base / "dock", somebody, "127.0.0.1", programs=":/usr/bin:/bin")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def user(somebody: User, server: Server) -> User:
+    """Someone who has a dock called gpu, and a project."""
+    somebody.move_in()
+    config = "[shellenv.ssh]\nconnect_timeout = 60\n[shellenv.sync]\nremote_root = ~/far\n"
+    somebody.write(".config/shellenv/dockerutils.cfg", config)
+    words = [server.target, "gpu", "--accept-host-key", server.fingerprint()]
+    assert somebody.run("register-dock", *words).status == 0
+    somebody.write("src/api/pyproject.toml", "")
+    somebody.write("src/api/deep/down/file", "1")
+    somebody.own(somebody.home)
+    return somebody
+
+
+def there(user: User) -> Path:
+    return user.home / "far" / user.name / "api"
+
+
+def sync(user: User, verb: str, *words: str, cwd: str = "src/api", **env: str) -> Result:
+    script = f'cd {user.home / cwd} && exec {verb} "$@"'
+    assignments = [f"{name}={value}" for name, value in env.items()]
+    return user.run("env", *assignments, "sh", "-c", script, verb, *words)
+
+
+def test_up_and_down_from_any_directory_of_the_project(user: User) -> None:
+    result = sync(user, "sync-up", "gpu", cwd="src/api/deep/down")
+    assert result.status == 0, result
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("rsync ")  # what is run is said first
+    assert lines[-1].startswith(f"shellenv: sync-up to gpu:{there(user)}: 4 sent, 1 B (")
+    assert tree(there(user)) == tree(user.home / "src" / "api")
+    (there(user) / "deep" / "made").write_text("there")
+    result = sync(user, "sync-down", cwd="src/api/deep", SHELLENV_DOCK="gpu")
+    assert "1 received" in result.stderr
+    assert b"there" in contents(user.home / "src" / "api")
+    result = sync(user, "sync-down", "gpu")
+    assert "nothing to do" in result.stderr
+
+
+def test_the_command_that_was_said_can_be_typed(user: User) -> None:
+    said = sync(user, "sync-up", "gpu").stderr.splitlines()[0]
+    listing = said.split("--files-from=")[1].split()[0]
+    names = Path(listing).read_bytes().split(b"\0")
+    assert b"deep/down/file" in names
+
+
+def test_json_says_all_of_it(user: User) -> None:
+    user.write("src/api/.dockerignore", "*.log\n")
+    user.write("src/api/x.log", "")
+    user.write("src/api/__pycache__/x", "")
+    sync(user, "sync-up", "gpu")
+    user.write("src/api/deep/down/file", "ours")
+    (there(user) / "deep" / "down" / "file").write_text("theirs!")
+    result = sync(user, "sync-up", "gpu", "--json")
+    assert result.status == 0, result
+    answer = json.loads(result.stdout)
+    assert answer["sent"] == ["deep/down/file"]
+    (conflict,) = answer["conflicts"]
+    assert conflict["path"] == "deep/down/file"
+    assert (there(user) / conflict["theirs"]).read_text() == "theirs!"
+    assert (user.home / "src/api" / conflict["theirs"]).read_text() == "theirs!"
+    left_out = {(row["rule"], row["file"], row["line"]) for row in answer["left_out"]}
+    assert ("*.log", "~/src/api/.dockerignore", 1) in left_out
+    assert ("**/__pycache__", "built in", 0) in left_out
+    assert "conflict: deep/down/file was changed on both sides" in result.stderr
+    assert "left out: 1 by built in, 1 by ~/src/api/.dockerignore" in result.stderr
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would_be(user: User) -> None:
+    result = sync(user, "sync-up", "gpu", "--dry-run")
+    assert result.status == 0, result
+    assert "push         deep/down/file\n" in result.stdout
+    assert not (user.home / "far").exists()
+    sync(user, "sync-up", "gpu")
+    (user.home / "src/api/deep/down/file").unlink()
+    user.write("src/api/new", "1")
+    result = sync(user, "sync-up", "gpu", "--dry-run", "--json")
+    planned = {row["path"]: row["action"] for row in json.loads(result.stdout)["planned"]}
+    assert planned == {"new": "push", "deep/down/file": "delete there"}
+    assert (there(user) / "deep/down/file").exists()
+
+
+def test_explain_names_the_rule_its_file_and_line(user: User) -> None:
+    user.write("src/api/.dockerignore", "# no\n\ndocs\n")
+    result = sync(user, "sync-up", "--explain", "docs/x")
+    assert result.ok() == "docs/x: left out by docs (~/src/api/.dockerignore:3)\n"
+    result = sync(user, "sync-up", "--explain", "file", cwd="src/api/deep/down")
+    assert result.ok() == "file: synced\n"
+    assert sync(user, "sync-up", "--explain", "/etc/passwd").status == 1
+
+
+def test_print_says_the_commands_and_runs_none(user: User) -> None:
+    result = sync(user, "sync-up", "gpu", "--print")
+    assert result.status == 0, result
+    first, second = result.stdout.splitlines()
+    assert first.startswith("ssh ")
+    assert second.startswith("rsync ")
+    assert "far/" in second
+    assert not (user.home / "far").exists()
+
+
+def test_without_a_dock_it_asks_which(user: User) -> None:
+    result = sync(user, "sync-up")
+    assert result.status == 1
+    assert "which dock?" in result.stderr
+
+
+def test_the_home_directory_is_no_project(user: User) -> None:
+    result = sync(user, "sync-up", "gpu", cwd=".")
+    assert result.status == 1
+    assert "is no project" in result.stderr
+
+
+def test_what_cannot_be_read_here_is_named_and_the_rest_is_synced(user: User) -> None:
+    sync(user, "sync-up", "gpu")
+    user.write("src/api/secret", "x", mode=0)
+    user.write("src/api/plain", "x")
+    (user.home / "src/api/deep").chmod(0)
+    result = sync(user, "sync-up", "gpu")
+    (user.home / "src/api/deep").chmod(0o755)
+    assert result.status == 1
+    assert "not brought over: secret" in result.stderr
+    assert "left alone, on both sides (no file, or unreadable): deep" in result.stderr
+    assert "Permission denied" in result.stderr.splitlines()[-2]
+    assert (there(user) / "plain").exists()
+    assert (there(user) / "deep" / "down" / "file").exists()
+
+
+def test_dockerutils_copy_of_the_project_is_named(user: User) -> None:
+    old = Path("/data/workspaces") / user.name / "code" / "api"
+    made = [path for path in (*reversed(old.parents), old) if not path.exists()]
+    old.mkdir(parents=True)
+    try:
+        result = sync(user, "sync-up", "gpu")
+        assert f"dockerutils' copy of this project is gpu:{old}" in result.stderr
+        assert "copy of this project" not in sync(user, "sync-up", "gpu").stderr
+    finally:
+        for path in reversed(made):
+            path.rmdir()
