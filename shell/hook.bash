@@ -46,7 +46,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
   __shellenv_log=()
-  __shellenv_short=    # the short way was taken; then these are in place of most of the log:
+  __shellenv_short=    # the short way was taken, `partly` or `wholly`; then these are in place of most of the log:
   __shellenv_records=  # what it has set, as it is published
   __shellenv_path_old= # PATH before it
   __shellenv_path_new= # and after
@@ -435,7 +435,11 @@ __shellenv_long() {
 # that stay entered, between newlines. AGAIN: the same project follows, so carry hand-made changes over.
 __shellenv_undo() {
   if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1"; fi
-  if [[ -n $__shellenv_short ]] && ! __shellenv_back; then __shellenv_long; fi
+  if [[ -n $__shellenv_short ]] && ! __shellenv_back; then
+    # What was not reached is not what the user has unset.
+    if [[ $__shellenv_short == partly ]]; then set -- "$1" ''; fi
+    __shellenv_long
+  fi
   if [[ -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
   __shellenv_restore "$2" 2>/dev/null # what became readonly meanwhile stays, and silently
 }

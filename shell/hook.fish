@@ -46,6 +46,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_variables
     set -g __shellenv_environment
     set -g __shellenv_short # if the short way was taken: the records, as published, of the variables it has set
+    set -g __shellenv_partly '' # then, was its end not reached?
     set -g __shellenv_titled '' # then also the state of $VIRTUAL_ENV_PROMPT
     set -g __shellenv_path # what PATH was and what it became; nothing if it stayed
     set -g __shellenv_functions # the names of aliases and of the prompt
@@ -469,6 +470,8 @@ function __shellenv_undo --argument-names again
     set -q __shellenv_functions[1]
     and __shellenv_check_functions # deactivate may erase some
     if set -q __shellenv_short[1]; and not __shellenv_back
+        test -n "$__shellenv_partly" # what was not reached is not what the user has unset
+        and set again ''
         __shellenv_long
     end
     test -n "$__shellenv_ours"

@@ -56,6 +56,7 @@ __shellenv_initialize() {
   # (exported), `~value` (a shell variable; a global alias) or `!declaration` (anything odder).
   typeset -ga __shellenv_log=()
   typeset -g __shellenv_short=           # if the short way was taken: the records, as published, of what it has set
+  typeset -g __shellenv_partly=          # its end was not reached
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
@@ -495,10 +496,10 @@ __shellenv_restore() {
 
   __shellenv_log=()
   __shellenv_ours=
-  if [[ $__shellenv_root != $__shellenv_root_after ]]; then
-    __shellenv_declined=
-    __shellenv_carry=()
-  fi
+  [[ $__shellenv_root == $__shellenv_root_after ]] || __shellenv_declined=
+  # What was not reached is not what the user has unset.
+  [[ $__shellenv_root == $__shellenv_root_after && -z $__shellenv_partly ]] || __shellenv_carry=()
+  __shellenv_partly=
 }
 
 # The variable NAME holds a PATH that was $__shellenv_old_path and became $__shellenv_new_path, which

@@ -26,10 +26,11 @@ LOT = 200
 """Variables that fish asks about at once."""
 
 PLAIN_IN_ALIAS = PLAIN_IN_FISH.union(".:@+,")
-RESERVED_IN_FISH = frozenset(
-    "and argparse begin break builtin case command continue else end eval exec for function if not or"
-    " read return set status string switch test time while _".split()
+RESERVED_IN_FISH = (
+    " and argparse begin break builtin case command continue else end eval exec for function if"
+    " not or read return set status string switch test time while _ "
 )
+"""Words that are no names of functions, or that begin something else than a command."""
 
 
 class Code(str):
@@ -180,7 +181,8 @@ def _short(shell: Shell, plan: Plan, plain: Iterable[Variable]) -> Short | None:
 
 
 def _is_plain(alias: Alias) -> bool:
-    return state.SEPARATOR not in alias.value
+    """Can the name stand in a subscript as it is, and the value among others?"""
+    return PLAIN_IN_FISH.issuperset(alias.name) and state.SEPARATOR not in alias.value
 
 
 def _is_plain_in_fish(alias: Alias) -> bool:
@@ -191,13 +193,11 @@ def _is_plain_in_fish(alias: Alias) -> bool:
         and PLAIN_IN_ALIAS.issuperset("".join(words))
         and not alias.name.startswith("-")
         and alias.name not in alias.value
-        and not RESERVED_IN_FISH.intersection(words[:2])
+        and not any(f" {word} " in RESERVED_IN_FISH for word in words[:2])
     )
 
 
-def _split(
-    shell: Shell, variables: Iterable[Variable]
-) -> tuple[list[Variable], list[Variable]]:
+def _split(shell: Shell, variables: Iterable[Variable]) -> tuple[list[Variable], list[Variable]]:
     """Those that can be set all at once before the others without making a difference, and the
     others: with references; or referred to by one further up, which means the outer value; or with
     a value that the undo log encodes; or one that fish reads as something else than it was set to.

@@ -50,7 +50,7 @@ __shellenv_apply() {
     __shellenv_records={{ short.records }}
     __shellenv_path_old=$PATH
     __shellenv_path_new={% for directory in short.path %}{{ directory }}:{% endfor %}$PATH
-    __shellenv_short=yes
+    __shellenv_short=partly
 {% if plan.venv %}
     __shellenv_standard=yes
     __shellenv_ours={{ plan.venv.path }}
@@ -70,6 +70,7 @@ __shellenv_apply() {
     \alias{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
 
 {% endif %}
+    __shellenv_short=wholly
   else
 {% endif %}
 {% if plan.venv %}

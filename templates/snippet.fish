@@ -61,6 +61,7 @@ function __shellenv_apply
             return 0
         end
         set -g __shellenv_path "$PATH" {% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
+        set -g __shellenv_partly yes
         set -g __shellenv_short {{ short.records }}
 {% if plan.venv %}
         set -g __shellenv_standard yes
@@ -91,6 +92,7 @@ function __shellenv_apply
         end
 {% endfor %}
 {% endif %}
+        set -g __shellenv_partly ''
     else
 {% endif %}
 {% if plan.venv %}

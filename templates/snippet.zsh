@@ -65,7 +65,7 @@ __shellenv_apply() {
       PATH="$__shellenv_old_path"
       typeset -g __shellenv_new_path="$PATH"
     }
-    typeset -g __shellenv_short={{ short.records }}
+    typeset -g __shellenv_partly=yes __shellenv_short={{ short.records }}
     typeset -g __shellenv_new_path={% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
 {% if plan.venv %}
     typeset -g __shellenv_ours={{ plan.venv.path }}
@@ -83,6 +83,7 @@ __shellenv_apply() {
     builtin alias --{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
 
 {% endif %}
+    typeset -g __shellenv_partly=''
   else
 {% endif %}
 {% if plan.venv %}
