@@ -723,7 +723,8 @@ __shellenv_update() {
     if [[ -z $__shellenv_paused$__shellenv_busy ]]; then __shellenv_exactly __shellenv_update; fi
     return 0
   fi
-  # At the very place that a snippet is for, its guard says all, the settings included.
+  # At the very place that a snippet is for, its guard says all, the settings included. (From here on,
+  # nocasematch is off.)
   if [[ -n ${PWD-} && $__shellenv_key == "$PWD" && ${VIRTUAL_ENV-} == "$__shellenv_venv" ]]; then
     if __shellenv_fresh; then return 0; fi
   elif [[ -n $__shellenv_still_at && $__shellenv_still_at == "${PWD-}" ]] && __shellenv_still; then
@@ -814,7 +815,7 @@ __shellenv_rest() {
     return 0
   fi
   local directory=$PWD name path code
-  printf -v code %q "${HOME-}::$__shellenv_key:$__shellenv_root:$__shellenv_venv"
+  printf -v code %q "${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}"
   # shellcheck disable=SC2016 # it is to expand when the test is made
   code='[[ ${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-} == '$code
   for path in "$__shellenv_config/dockerutils.cfg" /etc/shellenv/dockerutils.cfg; do

@@ -316,7 +316,7 @@ __shellenv_end() {
   emulate -L zsh
   local us=$'\x1f' text i
   __shellenv_new_path=$PATH
-  if [[ $__shellenv_log[1] == e* ]]; then # we have activated an environment
+  if [[ -z $__shellenv_short && $__shellenv_log[1] == e* ]]; then # we have activated an environment
     __shellenv_ours=${VIRTUAL_ENV-}
     __shellenv_log[1]="${__shellenv_log[1]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
     __shellenv_log[2]="${__shellenv_log[2]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
@@ -337,7 +337,7 @@ __shellenv_end() {
     words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
   text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
   [[ $text != *%* && $text != *$us* ]] || text=${${text//\%/%25}//$us/%1F}
-  text="#${us}1$us${text//$__shellenv_nul/$us}$us$__shellenv_short"
+  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us$__shellenv_short"
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
   if (( $#text <= 30000 )); then
     typeset -gx __SHELLENV_UNDO=$text
@@ -368,7 +368,7 @@ __shellenv_leave() {
 # logged, because what was done follows from the snippet: __shellenv_long says it in records.
 
 # Source the activate script of VENV, a standard one. What it will change is logged first, in case it is
-# interrupted; __shellenv_end corrects the new values.
+# interrupted, and again with the new values.
 __shellenv_source_activate() {
   local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
   typeset -ga __shellenv_log=(
@@ -376,6 +376,11 @@ __shellenv_source_activate() {
     "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}-"
   )
   builtin source "$1/bin/activate" || :
+  typeset -ga __shellenv_log=(
+    "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}-${__shellenv_nul}${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
+    "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
+  )
+  typeset -g __shellenv_ours="${VIRTUAL_ENV-}"
 }
 
 # From the short way to the long one: the log that the primitives would have left.
