@@ -708,6 +708,7 @@ __shellenv_ask() {
 # Now that the program was asked, and we have looked around with what it said: what does that mean?
 __shellenv_weigh() {
   emulate -L zsh
+  __shellenv_found=$__shellenv_nearest # a newer hook that was loaded with it knows nothing
   if [[ $__shellenv_asked == answered && $__shellenv_loaded == $__shellenv_found ]]; then
     __shellenv_tried=
   elif [[ $__shellenv_asked != not ]]; then
