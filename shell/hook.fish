@@ -21,7 +21,8 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_loaded '' # the directory whose snippet is in memory
     set -g __shellenv_found '' # the directory that the last look around found
     set -g __shellenv_seen '' # what that depends on, besides files
-    set -g __shellenv_changed -n yes # see __shellenv_prompt
+    set -g __shellenv_guard __shellenv_none # see __shellenv_prompt
+    set -g __shellenv_probe
     set -g __shellenv_overrides '' # see __shellenv_fresh
     set -g __shellenv_watch -n yes
     set -g __shellenv_settings '' # see __shellenv_settle
@@ -60,7 +61,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
 end
 
 set -g __shellenv_us \x1f
-set -g __shellenv_none -n '' # a `test` that fails
+set -g __shellenv_none -n '' # words of a `test` that fails
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
 # at every prompt, which is exact but slow.
 set -g __shellenv_timeless ''
@@ -846,9 +847,9 @@ function __shellenv_update
         __shellenv_ask
     end
     if test -z "$__shellenv_found$__shellenv_root"
-        set -g __shellenv_changed $__shellenv_none $__shellenv_probe
+        set -g __shellenv_guard __shellenv_none
     else if test "x$__shellenv_found" = "x$__shellenv_key"
-        set -g __shellenv_changed $__shellenv_watch $__shellenv_probe
+        set -g __shellenv_guard __shellenv_watch
     else
         return # something is in the way: try again
     end
@@ -1064,11 +1065,11 @@ if builtin functions -q __shellenv_prompt
         end
     end
 
-    # Before each prompt: is all as it was? $__shellenv_changed are words of a `test` for what may have
-    # changed on disk. fish itself keeps $status and $pipestatus over events.
+    # Before each prompt: is all as it was? The words of the `test` are those of the snippet in force, or
+    # none, and the paths where there was nothing on the way up. fish keeps $status over events.
     function __shellenv_prompt --on-event fish_prompt
         test "$PWD|$HOME|$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET|$VIRTUAL_ENV" != "$__shellenv_seen" \
-            -o $__shellenv_changed
+            -o $$__shellenv_guard $__shellenv_probe
         or return
         set -g __shellenv_busy '' # whatever was interrupted: at a prompt, nothing goes on
         __shellenv_update
