@@ -46,7 +46,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
   __shellenv_log=()
-  __shellenv_short=    # the short way was taken, `partly` or `wholly`; then these are in place of most of the log:
+  __shellenv_short=    # was the short way taken, partly or wholly? Then these are in place of most of the log:
   __shellenv_records=  # what it has set, as it is published
   __shellenv_path_old= # PATH before it
   __shellenv_path_new= # and after
@@ -901,7 +901,8 @@ __shellenv_ask() {
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 __shellenv_follow() {
   if [ "${VIRTUAL_ENV-}" = "$__shellenv_venv" ]; then return 0; fi
-  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours ]] && [ "$__shellenv_venv" = "$__shellenv_ours" ]; then
+  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours && $__shellenv_short != partly ]] &&
+    [ "$__shellenv_venv" = "$__shellenv_ours" ]; then
     __shellenv_declined=$__shellenv_root
   fi
   __shellenv_venv=${VIRTUAL_ENV-}

@@ -47,7 +47,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_variables
     set -g __shellenv_environment
     set -g __shellenv_short # if the short way was taken: the records, as published, of the variables it has set
-    set -g __shellenv_partly '' # then, was its end not reached?
+    set -g __shellenv_partly '' # is it being taken, in or back, or was it interrupted?
     set -g __shellenv_titled '' # then also the state of $VIRTUAL_ENV_PROMPT
     set -g __shellenv_path # what PATH was and what it became; nothing if it stayed
     set -g __shellenv_functions # the names of aliases and of the prompt
@@ -444,6 +444,7 @@ function __shellenv_back
     set -g __shellenv_path
     set -g __shellenv_ours ''
     set -g __shellenv_short
+    set -g __shellenv_partly ''
 end
 
 # From the short way to the long one: the log that the primitives would have left.
@@ -473,6 +474,7 @@ function __shellenv_undo --argument-names again
     if set -q __shellenv_short[1]; and not __shellenv_back
         test -n "$__shellenv_partly" # what was not reached is not what the user has unset
         and set again ''
+        set -g __shellenv_partly ''
         __shellenv_long
     end
     test -n "$__shellenv_ours"
@@ -1004,7 +1006,7 @@ end
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 function __shellenv_follow
-    test -z "$VIRTUAL_ENV" -a -n "$__shellenv_ours" -a "x$__shellenv_venv" = "x$__shellenv_ours"
+    test -z "$VIRTUAL_ENV$__shellenv_partly" -a -n "$__shellenv_ours" -a "x$__shellenv_venv" = "x$__shellenv_ours"
     and set -g __shellenv_declined "$__shellenv_root"
     set -g __shellenv_venv "$VIRTUAL_ENV"
 end

@@ -56,7 +56,7 @@ __shellenv_initialize() {
   # (exported), `~value` (a shell variable; a global alias) or `!declaration` (anything odder).
   typeset -ga __shellenv_log=()
   typeset -g __shellenv_short=           # if the short way was taken: the records, as published, of what it has set
-  typeset -g __shellenv_partly=          # its end was not reached
+  typeset -g __shellenv_partly=          # it is being taken, in or back, or was interrupted
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
@@ -645,7 +645,7 @@ __shellenv_rest() {
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 __shellenv_follow() {
   emulate -L zsh
-  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours && $__shellenv_venv == $__shellenv_ours ]]; then
+  if [[ -z ${VIRTUAL_ENV-}$__shellenv_partly && -n $__shellenv_ours && $__shellenv_venv == $__shellenv_ours ]]; then
     __shellenv_declined=$__shellenv_root
   fi
   __shellenv_venv=${VIRTUAL_ENV-}

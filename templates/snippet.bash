@@ -38,6 +38,7 @@ __shellenv_apply() {
         {%- for name in short.variable_names -%} ${ {{- name }}+=}${ {{- name }}-}{{ us }} {%- endfor -%}
         {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+=}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
       " = {{ short.states }} || \return
+      __shellenv_short=partly
 {% if short.variables %}
       \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
 

@@ -55,6 +55,7 @@ function __shellenv_apply
 {% endfor %}
             test "x{% for name in short.variable_names %}${{ name }}{{ us }}{% endfor %}" = {{ 'x' ~ short.text }}
             or return
+            set -g __shellenv_partly yes
             set -eg{% for name in short.variable_names %} {{ name }}{% endfor %}
 
 {% endif %}

@@ -42,6 +42,7 @@ __shellenv_apply() {
           {%- for name in short.variable_names -%} ${(t) {{- name }}}=${ {{- name }}-}{{ us }} {%- endfor -%}
           {%- for name in short.alias_names -%} ${aliases[{{ name }}]+scalar-export=}${aliases[{{ name }}]-}{{ us }} {%- endfor -%}
         " == {{ short.exported }} ]] || return
+      typeset -g __shellenv_partly=yes
 {% if short.variables %}
       builtin unset{% for name in short.variable_names %} {{ name }}{% endfor %}
 
@@ -54,7 +55,7 @@ __shellenv_apply() {
       deactivate || :
       shift 2 __shellenv_log
 {% endif %}
-      typeset -g __shellenv_short='' __shellenv_ours=''
+      typeset -g __shellenv_short='' __shellenv_partly='' __shellenv_ours=''
 {% if plan.venv %}
       if [[ -n "${VIRTUAL_ENV-}" ]]; then # that was a function of the user's
         builtin unset VIRTUAL_ENV

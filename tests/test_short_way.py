@@ -6,6 +6,7 @@ long way; everything that the shell has must be the same, inside and afterwards.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -212,7 +213,7 @@ def test_what_is_changed_inside_is_treated_as_on_the_long_way(
     assert different(shell, monkeypatch, way) == {}
 
 
-@pytest.mark.parametrize("moment", ["entering", "leaving"])
+@pytest.mark.parametrize("moment", ["entering", "leaving", "editing"])
 def test_an_interrupt_in_the_middle_is_made_good_at_the_next_prompt(
     shell: Shell, home: Home, moment: str
 ) -> None:
@@ -230,14 +231,18 @@ def test_an_interrupt_in_the_middle_is_made_good_at_the_next_prompt(
     }[shell.name]
     with shell.interactive() as session:
         path = session.value("PATH")
-        if moment == "leaving":
+        if moment != "entering":
             session.run(shell.cd(root))
             assert session.value("X") == "1"
         session.run(trap)
-        session.run(shell.cd(root if moment == "entering" else "/"))
+        if moment == "editing":
+            os.utime(root / "dockerutils.cfg")
+            session.run("true")
+        else:
+            session.run(shell.cd(root if moment == "entering" else "/"))
         session.run(f"{untrap} 2>/dev/null; true")
         session.enter()
-        if moment == "entering":
+        if moment != "leaving":
             assert (session.value("X"), session.value("Y")) == ("1", "2")
             assert session.value("VIRTUAL_ENV") == str(home.path / ".venv/api")
             session.run(shell.cd("/"))
