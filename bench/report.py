@@ -36,7 +36,8 @@ WHY_IDLE = (
 )
 WHY_CD = (
     "each change is written down with what was there before, and published for child shells, so "
-    "that leaving is exact; the walk and the guard run twice, at the cd and at the prompt"
+    "that leaving is exact; what is looked at is looked at twice, at the cd and at the prompt; and "
+    "fish's own cd, a function, takes half of what is allowed there"
 )
 WHY_BY_HAND = (
     "it also finds the project, checks the snippet, keeps what was there before, sets three "

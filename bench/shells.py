@@ -70,10 +70,9 @@ class Shell(NamedTuple):
     # one way in and out: by the tool, or by hand
 
     def _moves(self, tool: Tool, case: Case) -> str:
-        enter, leave = [f"builtin cd {case.inside}"], [f"builtin cd {case.outside}"]
-        if tool.name != "by hand":
-            enter, leave = [f"cd {case.inside}"], [f"cd {case.outside}"]
-        else:
+        # in fish, cd is a function of its own, for all of them
+        enter, leave = [f"cd {case.inside}"], [f"cd {case.outside}"]
+        if tool.name == "by hand":
             names = [f"V{number}" for number in range(1, case.variables + 1)]
             suffix = ".fish" if self.name == "fish" else ""
             put = "set -gx {} " if self.name == "fish" else "export {}="

@@ -46,7 +46,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
   __shellenv_log=()
-  __shellenv_short=    # the short way was taken; then these are in place of most of the log:
+  __shellenv_short=    # was the short way taken, partly or wholly? Then these are in place of most of the log:
   __shellenv_records=  # what it has set, as it is published
   __shellenv_path_old= # PATH before it
   __shellenv_path_new= # and after
@@ -447,7 +447,11 @@ __shellenv_long() {
 # that stay entered, between newlines. AGAIN: the same project follows, so carry hand-made changes over.
 __shellenv_undo() {
   if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1"; fi
-  if [[ -n $__shellenv_short ]] && ! __shellenv_back; then __shellenv_long; fi
+  if [[ -n $__shellenv_short ]] && ! __shellenv_back; then
+    # What was not reached is not what the user has unset.
+    if [[ $__shellenv_short == partly ]]; then set -- "$1" ''; fi
+    __shellenv_long
+  fi
   if [[ -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
   __shellenv_restore "$2" 2>/dev/null # what became readonly meanwhile stays, and silently
 }
@@ -734,7 +738,8 @@ __shellenv_update() {
     if [[ -z $__shellenv_paused$__shellenv_busy ]]; then __shellenv_exactly __shellenv_update; fi
     return 0
   fi
-  # At the very place that a snippet is for, its guard says all, the settings included.
+  # At the very place that a snippet is for, its guard says all, the settings included. (From here on,
+  # nocasematch is off.)
   if [[ -n ${PWD-} && $__shellenv_key == "$PWD" && ${VIRTUAL_ENV-} == "$__shellenv_venv" ]]; then
     if __shellenv_fresh; then return 0; fi
   elif [[ -n $__shellenv_still_at && $__shellenv_still_at == "${PWD-}" ]] && __shellenv_still; then
@@ -825,7 +830,7 @@ __shellenv_rest() {
     return 0
   fi
   local directory=$PWD name path code
-  printf -v code %q "${HOME-}::$__shellenv_key:$__shellenv_root:$__shellenv_venv"
+  printf -v code %q "${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}"
   # shellcheck disable=SC2016 # it is to expand when the test is made
   code='[[ ${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-} == '$code
   for path in "$__shellenv_config/dockerutils.cfg" /etc/shellenv/dockerutils.cfg; do
@@ -911,7 +916,8 @@ __shellenv_ask() {
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 __shellenv_follow() {
   if [ "${VIRTUAL_ENV-}" = "$__shellenv_venv" ]; then return 0; fi
-  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours ]] && [ "$__shellenv_venv" = "$__shellenv_ours" ]; then
+  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours && $__shellenv_short != partly ]] &&
+    [ "$__shellenv_venv" = "$__shellenv_ours" ]; then
     __shellenv_declined=$__shellenv_root
   fi
   __shellenv_venv=${VIRTUAL_ENV-}

@@ -21,7 +21,8 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_loaded '' # the directory whose snippet is in memory
     set -g __shellenv_found '' # the directory that the last look around found
     set -g __shellenv_seen '' # what that depends on, besides files
-    set -g __shellenv_changed -n yes # see __shellenv_prompt
+    set -g __shellenv_guard __shellenv_none # see __shellenv_prompt
+    set -g __shellenv_probe
     set -g __shellenv_overrides '' # see __shellenv_fresh
     set -g __shellenv_watch -n yes
     set -g __shellenv_settings '' # see __shellenv_settle
@@ -46,6 +47,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_variables
     set -g __shellenv_environment
     set -g __shellenv_short # if the short way was taken: the records, as published, of the variables it has set
+    set -g __shellenv_partly '' # is it being taken, in or back, or was it interrupted?
     set -g __shellenv_titled '' # then also the state of $VIRTUAL_ENV_PROMPT
     set -g __shellenv_path # what PATH was and what it became; nothing if it stayed
     set -g __shellenv_functions # the names of aliases and of the prompt
@@ -68,7 +70,7 @@ end
 
 set -g __shellenv_static (status dirname) # where this file is, and dock.fish
 set -g __shellenv_us \x1f
-set -g __shellenv_none -n '' # a `test` that fails
+set -g __shellenv_none -n '' # words of a `test` that fails
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
 # at every prompt, which is exact but slow.
 set -g __shellenv_timeless ''
@@ -459,6 +461,7 @@ function __shellenv_back
     set -g __shellenv_path
     set -g __shellenv_ours ''
     set -g __shellenv_short
+    set -g __shellenv_partly ''
 end
 
 # From the short way to the long one: the log that the primitives would have left.
@@ -486,6 +489,9 @@ function __shellenv_undo --argument-names again
     set -q __shellenv_functions[1]
     and __shellenv_check_functions # deactivate may erase some
     if set -q __shellenv_short[1]; and not __shellenv_back
+        test -n "$__shellenv_partly" # what was not reached is not what the user has unset
+        and set again ''
+        set -g __shellenv_partly ''
         __shellenv_long
     end
     test -n "$__shellenv_ours"
@@ -867,9 +873,9 @@ function __shellenv_update
         __shellenv_ask
     end
     if test -z "$__shellenv_found$__shellenv_root"
-        set -g __shellenv_changed $__shellenv_none $__shellenv_probe
+        set -g __shellenv_guard __shellenv_none
     else if test "x$__shellenv_found" = "x$__shellenv_key"
-        set -g __shellenv_changed $__shellenv_watch $__shellenv_probe
+        set -g __shellenv_guard __shellenv_watch
     else
         return # something is in the way: try again
     end
@@ -1024,7 +1030,7 @@ end
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 function __shellenv_follow
-    test -z "$VIRTUAL_ENV" -a -n "$__shellenv_ours" -a "x$__shellenv_venv" = "x$__shellenv_ours"
+    test -z "$VIRTUAL_ENV$__shellenv_partly" -a -n "$__shellenv_ours" -a "x$__shellenv_venv" = "x$__shellenv_ours"
     and set -g __shellenv_declined "$__shellenv_root"
     set -g __shellenv_venv "$VIRTUAL_ENV"
 end
@@ -1109,11 +1115,11 @@ if builtin functions -q __shellenv_prompt
         end
     end
 
-    # Before each prompt: is all as it was? $__shellenv_changed are words of a `test` for what may have
-    # changed on disk. fish itself keeps $status and $pipestatus over events.
+    # Before each prompt: is all as it was? The words of the `test` are those of the snippet in force, or
+    # none, and the paths where there was nothing on the way up. fish keeps $status over events.
     function __shellenv_prompt --on-event fish_prompt
         test "$PWD|$HOME|$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET|$VIRTUAL_ENV" != "$__shellenv_seen" \
-            -o $__shellenv_changed -o $__shellenv_lost
+            -o $__shellenv_lost -o $$__shellenv_guard $__shellenv_probe
         or return
         test $__shellenv_lost
         and __shellenv_dock_check

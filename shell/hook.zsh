@@ -63,6 +63,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_dock_busy=       # docking or casting off is under way
   typeset -g __shellenv_dock_tried=0     # at how many prompts there was no connection
   typeset -g __shellenv_short=           # if the short way was taken: the records, as published, of what it has set
+  typeset -g __shellenv_partly=          # it is being taken, in or back, or was interrupted
   # What PATH was and what we made of it: in the published log, a record of kind p.
   typeset -g __shellenv_old_path= __shellenv_new_path=
   # The directories of the XDG base directory specification; a relative value counts as unset.
@@ -325,7 +326,7 @@ __shellenv_end() {
   emulate -L zsh
   local us=$'\x1f' text i
   __shellenv_new_path=$PATH
-  if [[ $__shellenv_log[1] == e* ]]; then # we have activated an environment
+  if [[ -z $__shellenv_short && $__shellenv_log[1] == e* ]]; then # we have activated an environment
     __shellenv_ours=${VIRTUAL_ENV-}
     __shellenv_log[1]="${__shellenv_log[1]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
     __shellenv_log[2]="${__shellenv_log[2]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
@@ -346,7 +347,7 @@ __shellenv_end() {
     words+=(p PATH "=$__shellenv_old_path" "=$__shellenv_new_path")
   text=${(pj:\0:)words}${__shellenv_log:+$__shellenv_nul}${(pj:\0:)__shellenv_log}
   [[ $text != *%* && $text != *$us* ]] || text=${${text//\%/%25}//$us/%1F}
-  text="#${us}1$us${text//$__shellenv_nul/$us}$us$__shellenv_short"
+  text="#${us}1$us${(pj:\x1f:)${(@0)text}}$us$__shellenv_short"
   # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
   if (( $#text <= 30000 )); then
     typeset -gx __SHELLENV_UNDO=$text
@@ -377,7 +378,7 @@ __shellenv_leave() {
 # logged, because what was done follows from the snippet: __shellenv_long says it in records.
 
 # Source the activate script of VENV, a standard one. What it will change is logged first, in case it is
-# interrupted; __shellenv_end corrects the new values.
+# interrupted, and again with the new values.
 __shellenv_source_activate() {
   local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
   typeset -ga __shellenv_log=(
@@ -385,6 +386,11 @@ __shellenv_source_activate() {
     "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}-"
   )
   builtin source "$1/bin/activate" || :
+  typeset -ga __shellenv_log=(
+    "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}-${__shellenv_nul}${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
+    "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
+  )
+  typeset -g __shellenv_ours="${VIRTUAL_ENV-}"
 }
 
 # From the short way to the long one: the log that the primitives would have left.
@@ -507,10 +513,10 @@ __shellenv_restore() {
 
   __shellenv_log=()
   __shellenv_ours=
-  if [[ $__shellenv_root != $__shellenv_root_after ]]; then
-    __shellenv_declined=
-    __shellenv_carry=()
-  fi
+  [[ $__shellenv_root == $__shellenv_root_after ]] || __shellenv_declined=
+  # What was not reached is not what the user has unset.
+  [[ $__shellenv_root == $__shellenv_root_after && -z $__shellenv_partly ]] || __shellenv_carry=()
+  __shellenv_partly=
 }
 
 # The variable NAME holds a PATH that was $__shellenv_old_path and became $__shellenv_new_path, which
@@ -653,7 +659,7 @@ __shellenv_rest() {
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 __shellenv_follow() {
   emulate -L zsh
-  if [[ -z ${VIRTUAL_ENV-} && -n $__shellenv_ours && $__shellenv_venv == $__shellenv_ours ]]; then
+  if [[ -z ${VIRTUAL_ENV-}$__shellenv_partly && -n $__shellenv_ours && $__shellenv_venv == $__shellenv_ours ]]; then
     __shellenv_declined=$__shellenv_root
   fi
   __shellenv_venv=${VIRTUAL_ENV-}
@@ -716,6 +722,7 @@ __shellenv_ask() {
 # Now that the program was asked, and we have looked around with what it said: what does that mean?
 __shellenv_weigh() {
   emulate -L zsh
+  __shellenv_found=$__shellenv_nearest # a newer hook that was loaded with it knows nothing
   if [[ $__shellenv_asked == answered && $__shellenv_loaded == $__shellenv_found ]]; then
     __shellenv_tried=
   elif [[ $__shellenv_asked != not ]]; then

@@ -27,9 +27,10 @@ LOT = 200
 
 PLAIN_IN_ALIAS = PLAIN_IN_FISH.union(".:@+,")
 RESERVED_IN_FISH = (
-    "and argparse begin break builtin case command continue else end eval exec for function if "
-    "not or read return set status string switch test time while _"
+    " and argparse begin break builtin case command continue else end eval exec for function if"
+    " not or read return set status string switch test time while _ "
 )
+"""Words that are no names of functions, or that begin something else than a command."""
 
 
 class Code(str):
@@ -180,7 +181,8 @@ def _short(shell: Shell, plan: Plan, plain: Iterable[Variable]) -> Short | None:
 
 
 def _is_plain(alias: Alias) -> bool:
-    return state.SEPARATOR not in alias.value
+    """Can the name stand in a subscript as it is, and the value among others?"""
+    return PLAIN_IN_FISH.issuperset(alias.name) and state.SEPARATOR not in alias.value
 
 
 def _is_plain_in_fish(alias: Alias) -> bool:
@@ -191,7 +193,7 @@ def _is_plain_in_fish(alias: Alias) -> bool:
         and PLAIN_IN_ALIAS.issuperset("".join(words))
         and not alias.name.startswith("-")
         and alias.name not in alias.value
-        and not set(words[:2]).intersection(RESERVED_IN_FISH.split())
+        and not any(f" {word} " in RESERVED_IN_FISH for word in words[:2])
     )
 
 

@@ -38,6 +38,7 @@ __shellenv_apply() {
         {%- for name in short.variable_names -%} ${ {{- name }}+=}${ {{- name }}-}{{ us }} {%- endfor -%}
         {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+=}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
       " = {{ short.states }} || \return
+      __shellenv_short=partly
 {% if short.variables %}
       \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
 
@@ -50,7 +51,7 @@ __shellenv_apply() {
     __shellenv_records={{ short.records }}
     __shellenv_path_old=$PATH
     __shellenv_path_new={% for directory in short.path %}{{ directory }}:{% endfor %}$PATH
-    __shellenv_short=yes
+    __shellenv_short=partly
 {% if plan.venv %}
     __shellenv_standard=yes
     __shellenv_ours={{ plan.venv.path }}
@@ -70,6 +71,7 @@ __shellenv_apply() {
     \alias{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
 
 {% endif %}
+    __shellenv_short=wholly
   else
 {% endif %}
 {% if plan.venv %}

@@ -55,12 +55,14 @@ function __shellenv_apply
 {% endfor %}
             test "x{% for name in short.variable_names %}${{ name }}{{ us }}{% endfor %}" = {{ 'x' ~ short.text }}
             or return
+            set -g __shellenv_partly yes
             set -eg{% for name in short.variable_names %} {{ name }}{% endfor %}
 
 {% endif %}
             return 0
         end
         set -g __shellenv_path "$PATH" {% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
+        set -g __shellenv_partly yes
         set -g __shellenv_short {{ short.records }}
 {% if plan.venv %}
         set -g __shellenv_standard yes
@@ -91,6 +93,7 @@ function __shellenv_apply
         end
 {% endfor %}
 {% endif %}
+        set -g __shellenv_partly ''
     else
 {% endif %}
 {% if plan.venv %}

@@ -42,6 +42,7 @@ __shellenv_apply() {
           {%- for name in short.variable_names -%} ${(t) {{- name }}}=${ {{- name }}-}{{ us }} {%- endfor -%}
           {%- for name in short.alias_names -%} ${aliases[{{ name }}]+scalar-export=}${aliases[{{ name }}]-}{{ us }} {%- endfor -%}
         " == {{ short.exported }} ]] || return
+      typeset -g __shellenv_partly=yes
 {% if short.variables %}
       builtin unset{% for name in short.variable_names %} {{ name }}{% endfor %}
 
@@ -54,7 +55,7 @@ __shellenv_apply() {
       deactivate || :
       shift 2 __shellenv_log
 {% endif %}
-      typeset -g __shellenv_short='' __shellenv_ours=''
+      typeset -g __shellenv_short='' __shellenv_partly='' __shellenv_ours=''
 {% if plan.venv %}
       if [[ -n "${VIRTUAL_ENV-}" ]]; then # that was a function of the user's
         builtin unset VIRTUAL_ENV
@@ -65,7 +66,7 @@ __shellenv_apply() {
       PATH="$__shellenv_old_path"
       typeset -g __shellenv_new_path="$PATH"
     }
-    typeset -g __shellenv_short={{ short.records }}
+    typeset -g __shellenv_partly=yes __shellenv_short={{ short.records }}
     typeset -g __shellenv_new_path={% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
 {% if plan.venv %}
     typeset -g __shellenv_ours={{ plan.venv.path }}
@@ -83,6 +84,7 @@ __shellenv_apply() {
     builtin alias --{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
 
 {% endif %}
+    typeset -g __shellenv_partly=''
   else
 {% endif %}
 {% if plan.venv %}

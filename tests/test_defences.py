@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from harness import Home, Shell, write
 
+from shellenv.shells import HOOK_VERSION
+
 SET_X = "[shellenv.env]\nX = {}\n"
 US = "\x1f"
 
@@ -139,12 +141,34 @@ def test_a_path_that_was_appended_to_and_then_edited_can_be_left(shell: Shell, h
     assert str(home.path / ".venv/api/bin") not in left
 
 
-@pytest.mark.shells("bash")
 def test_a_running_shell_with_an_older_hook_takes_up_the_new_one(shell: Shell, home: Home) -> None:
     root = home.project("api", SET_X.format("1"))
     home.allow(root)
-    lines = ["__shellenv_version=0", shell.cd(root), shell.show("X"), 'echo "$__shellenv_version"']
-    assert shell.script("\n".join(lines)).ok() == "X=1\n2\n"
+    lines = [
+        shell.set("__shellenv_version", "0", export=False),
+        shell.cd(root),
+        shell.show("X", "__shellenv_version"),
+        shell.at_prompt,
+        shell.cd("/"),
+        shell.at_prompt,
+        shell.show("X"),
+    ]
+    expected = f"X=1\n__shellenv_version={HOOK_VERSION}\nX unset\n"
+    assert shell.script("\n".join(lines)).ok() == expected
+
+
+@pytest.mark.shells("fish")
+def test_handlers_of_an_older_hook_are_replaced_by_the_new_ones(shell: Shell, home: Home) -> None:
+    root = home.project("api", SET_X.format("1"))
+    home.allow(root)
+    lines = [
+        "function __shellenv_prompt --on-event fish_prompt; __shellenv_of_the_older_one; end",
+        "set -g __shellenv_version 0",
+        shell.cd(root),
+        shell.at_prompt,
+        shell.show("X"),
+    ]
+    assert shell.script("\n".join(lines)).ok() == "X=1\n"
 
 
 def test_editors_are_told_nothing_by_a_shell_that_is_up_to_date(shell: Shell, home: Home) -> None:

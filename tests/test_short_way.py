@@ -6,13 +6,16 @@ long way; everything that the shell has must be the same, inside and afterwards.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import rendering
-from harness import Shell, make_venv
+from harness import Home, Shell, make_venv
+from samples import variables
 from snapshot import change, snapshot
 
 from shellenv import render, state
@@ -101,20 +104,19 @@ STORIES = {
         "a path": "set -gx XPATH /theirs",
     },
 }
-OUTSIDE = [(shell, name) for shell, stories in STORIES.items() for name in stories]
 
 
 class Told(NamedTuple):
     """A story's end: what was printed, what the shell lost or gained, and the undo log inside."""
 
     said: str
-    inside: dict[str, tuple[str, str]]
-    after: dict[str, tuple[str, str]]
+    inside: dict[str, tuple[str, ...]]
+    after: dict[str, tuple[str, ...]]
     log: frozenset[state.Record]
     short: str
 
 
-def tell(shell: Shell, venvs: Path, before: str, inside: str, *, again: bool = False) -> Told:
+def tell(shell: Shell, venvs: Path, before: str, inside: str, again: bool) -> Told:
     """Enter, do `inside`, leave; `again`: the same project anew before that, as after an edit."""
     plan = Plan(
         key="/k",
@@ -149,17 +151,17 @@ def tell(shell: Shell, venvs: Path, before: str, inside: str, *, again: bool = F
     return Told(
         f"{said}{short.partition(chr(10))[2]}{visit.result.stderr}",
         plainly(change(shell, "before", "inside")),
-        change(shell, "before", "after"),
+        plainly(change(shell, "before", "after")),
         frozenset(log),
         short.partition("\n")[0],
     )
 
 
-def plainly(changes: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """`changes` without the order of the undo log, and how fish has indented a function."""
+def plainly(changes: dict[str, tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """`changes` without the order of the undo log, and where and how a function was written."""
     return {
-        name: (" ".join(before.split()), " ".join(DEFINED.sub("", after).split()))
-        for name, (before, after) in changes.items()
+        name: tuple(" ".join(DEFINED.sub("", text).split()) for text in states)
+        for name, states in changes.items()
         if not name.endswith(" __SHELLENV_UNDO")
     }
 
@@ -174,54 +176,137 @@ def venvs(tmp_path: Path) -> Path:
     return tmp_path / "venvs"
 
 
-def both(
-    shell: Shell,
-    venvs: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    before: str = "",
-    inside: str = "",
-    *,
-    again: bool = False,
-) -> tuple[Told, Told]:
-    short = tell(shell, venvs, before, inside, again=again)
-    monkeypatch.setattr(render, "_short", lambda *_: None)
-    long = tell(shell, venvs, before, inside, again=again)
-    assert long.short == ""
-    return short, long
+Way = Callable[[Shell, str], Told]
 
 
-def stories(*, but: tuple[str, ...] = ()) -> pytest.MarkDecorator:
-    names = dict.fromkeys(name for _, name in OUTSIDE if name not in but)
-    return pytest.mark.parametrize("story", names)
+def different(shell: Shell, monkeypatch: pytest.MonkeyPatch, way: Way) -> dict[str, object]:
+    """The stories of which the short way makes something else than the long one, and what."""
+    found: dict[str, object] = {}
+    for number, (name, story) in enumerate(STORIES[shell.name].items()):
+        top = shell.home.path.parent / str(number)
+        short = way(Shell(shell.name, Home.create(top / "short/home")), story)
+        with monkeypatch.context() as patch:
+            patch.setattr(render, "_short", lambda *_: None)
+            long = way(Shell(shell.name, Home.create(top / "long/home")), story)
+        if short._replace(short="") != long:
+            found[name] = (short, long)
+    return found
 
 
-def code(shell: Shell, story: str) -> str:
-    if story not in STORIES[shell.name]:
-        pytest.skip(f"not in {shell.name}")
-    return STORIES[shell.name][story]
-
-
-@stories()
 def test_what_is_there_before_is_treated_as_on_the_long_way(
-    shell: Shell, venvs: Path, monkeypatch: pytest.MonkeyPatch, story: str
+    shell: Shell, venvs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short, long = both(shell, venvs, monkeypatch, before=code(shell, story))
-    assert short._replace(short="") == long
+    def way(shell: Shell, story: str) -> Told:
+        return tell(shell, venvs, before=story, inside="", again=False)
+
+    assert different(shell, monkeypatch, way) == {}
 
 
-@stories()
+@pytest.mark.parametrize("again", [False, True], ids=["and left", "and entered anew"])
 def test_what_is_changed_inside_is_treated_as_on_the_long_way(
-    shell: Shell, venvs: Path, monkeypatch: pytest.MonkeyPatch, story: str
+    shell: Shell, venvs: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
-    short, long = both(shell, venvs, monkeypatch, inside=code(shell, story))
-    assert short.short != "", "the short way was not taken"
-    assert short._replace(short="") == long
+    def way(shell: Shell, story: str) -> Told:
+        return tell(shell, venvs, before="", inside=story, again=again)
+
+    assert way(shell, "").short != "", "the short way is not taken"
+    assert different(shell, monkeypatch, way) == {}
 
 
-@stories()
-def test_what_is_changed_by_hand_is_carried_over_as_on_the_long_way(
-    shell: Shell, venvs: Path, monkeypatch: pytest.MonkeyPatch, story: str
+@pytest.mark.parametrize("moment", ["entering", "leaving", "editing"])
+def test_an_interrupt_in_the_middle_is_made_good_at_the_next_prompt(
+    shell: Shell, home: Home, moment: str
 ) -> None:
-    short, long = both(shell, venvs, monkeypatch, inside=code(shell, story), again=True)
-    assert short.short != "", "the short way was not taken"
-    assert short._replace(short="") == long
+    config = variables(X="1", Y="2") + "[shellenv.aliases]\nt = true\n"
+    root = home.project("api", config, venv=True)
+    shell.script(shell.cd(root))  # so that it is warm
+    # what every activate script calls, or sets, and every deactivate, too
+    trap, untrap = {
+        "bash": ("hash() { unset -f hash; kill -INT $$; }", "unset -f hash"),
+        "zsh": ("hash() { unfunction hash; kill -INT $$; }", "unset -f hash"),
+        "fish": (
+            "function trap --on-variable VIRTUAL_ENV; functions -e trap; kill -INT $fish_pid; end",
+            "functions -e trap",
+        ),
+    }[shell.name]
+    with shell.interactive() as session:
+        path = session.value("PATH")
+        if moment != "entering":
+            session.run(shell.cd(root))
+            assert session.value("X") == "1"
+        session.run(trap)
+        if moment == "editing":
+            os.utime(root / "dockerutils.cfg")
+            session.run("true")
+        else:
+            session.run(shell.cd(root if moment == "entering" else "/"))
+        session.run(f"{untrap} 2>/dev/null; true")
+        session.enter()
+        if moment != "leaving":
+            assert (session.value("X"), session.value("Y")) == ("1", "2")
+            assert session.value("VIRTUAL_ENV") == str(home.path / ".venv/api")
+            session.run(shell.cd("/"))
+        assert (session.value("X"), session.value("Y")) == (None, None)
+        assert session.value("VIRTUAL_ENV") is None
+        assert session.value("PATH") == path
+        assert session.run(shell.count_aliases("t=", "t ")).strip() == "0"
+
+
+def test_what_appears_where_nothing_was_for_many_prompts_is_seen(shell: Shell, home: Home) -> None:
+    """The walk is one test by then."""
+    odd = home.projects / "it's $odd"
+    below = odd / "src"
+    below.mkdir(parents=True)
+    with shell.interactive(cwd=below) as session:
+        session.run(shell.cd(below))
+        for _ in range(4):
+            assert session.enter() == ""
+        home.project(odd.name, variables(X="outer"))
+        session.enter()
+        assert session.value("X") == "outer"
+        for _ in range(4):
+            assert session.enter() == ""
+        assert session.value("X") == "outer"
+        home.project(f"{odd.name}/src", variables(X="inner"))
+        session.enter()
+        assert session.value("X") == "inner"
+        (below / "dockerutils.cfg").unlink()
+        (odd / "dockerutils.cfg").unlink()
+        session.enter()
+        assert session.value("X") is None
+
+
+def test_nor_does_it_miss_what_the_walk_depends_on_besides_files(shell: Shell, home: Home) -> None:
+    place = home.projects / "api"
+    place.mkdir()
+    make_venv(home.path / "elsewhere/api")
+    with shell.interactive(cwd=place) as session:
+        for _ in range(5):
+            assert session.enter() == ""
+        session.run(shell.set("SHELLENV_VENV_DIR", str(home.path / "elsewhere")))
+        assert session.value("VIRTUAL_ENV") == str(home.path / "elsewhere/api")
+        for _ in range(5):
+            assert session.enter() == ""
+        session.run(shell.unset("SHELLENV_VENV_DIR"))
+        assert session.value("VIRTUAL_ENV") is None
+        make_venv(home.projects / "home/.venv/projects")
+        session.run("cd ..")
+        for _ in range(5):
+            assert session.enter() == ""
+        session.run(shell.set("HOME", str(home.projects / "home")))
+        # ~/projects is a project of that home
+        assert session.value("VIRTUAL_ENV") == str(home.projects / "home/.venv/projects")
+        session.run(shell.set("HOME", str(home.path)))
+        assert session.value("VIRTUAL_ENV") is None
+
+
+def test_no_leave_is_missed_where_nothing_was_for_many_prompts(shell: Shell, home: Home) -> None:
+    root = home.project("api", variables(X="1"), venv=True)
+    with shell.interactive() as session:
+        for _ in range(3):
+            for _ in range(4):
+                assert session.enter() == ""
+            session.run(shell.cd(root))
+            assert session.value("X") == "1"
+            session.run("cd -")
+            assert session.value("X") is None
