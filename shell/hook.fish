@@ -876,10 +876,24 @@ function __shellenv_update
         set -g __shellenv_guard __shellenv_none
     else if test "x$__shellenv_found" = "x$__shellenv_key"
         set -g __shellenv_guard __shellenv_watch
+        test -n "$__shellenv_hurried"
+        or __shellenv_hurry
     else
         return # something is in the way: try again
     end
     set -g __shellenv_seen "$directory|$HOME|$SHELLENV_VENV_DIR|$SHELLENV_PROMPT|$SHELLENV_QUIET|$VIRTUAL_ENV"
+end
+
+# When a function calls another or opens a block, fish looks up in which line that is, and counts from
+# the beginning of the file: 30 µs at the end of this one. From the first project on, those that are
+# called at each cd have a shorter one. (That takes half a millisecond: too long for the start.)
+set -g __shellenv_hurried ''
+function __shellenv_hurry
+    set -g __shellenv_hurried yes
+    builtin functions __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
+        __shellenv_{source_activate,check_functions,restore_functions,mark} | builtin source
+    builtin functions -q __shellenv_moved
+    and builtin functions __shellenv_moved | builtin source
 end
 
 # The snippet in memory is the right one, and fresh. Is it applied?
@@ -1138,13 +1152,6 @@ if builtin functions -q __shellenv_prompt
         end
     end
 end
-
-# When a function calls another or opens a block, fish looks up in which line that is and counts from the
-# beginning of the file: 30 µs at the end of this one. Those that are in a hurry get a shorter one.
-builtin functions __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
-    __shellenv_{source_activate,check_functions,restore_functions,mark} | builtin source
-builtin functions -q __shellenv_moved
-and builtin functions __shellenv_prompt __shellenv_moved | builtin source
 
 # A script has no prompt that could notice where it is.
 if test "$argv[1]" != --definitions; and builtin functions -q __shellenv_moved; and not status is-interactive
