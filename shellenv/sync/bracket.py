@@ -28,7 +28,7 @@ from shellenv.sync import (
 from shellenv.sync.ignore import OWN, Rule, Rules
 from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
-from shellenv.sync.remote import Owner, Place, Remote
+from shellenv.sync.remote import Listing, Owner, Place, Remote
 
 T = TypeVar("T")
 
@@ -119,9 +119,9 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
     with manifest.store(ctx, wish.root, far) as store:
         owner = store.owner(wish.root)
         with Remote(wish, owner) as remote:
-            listing = _Background(lambda: (remote.place(), _list(remote, wish)))
+            listing = _Background(lambda: (remote.place(), remote.listing(wish.rules, store.seen)))
             here = tree.scan(os.fsencode(wish.root), wish.rules)
-            there, (records, now) = listing.result()
+            there, found = listing.result()
             _check_owner(wish, remote, there, owner)
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
@@ -129,13 +129,14 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
                 here = tree.scan(work.root, wish.rules)
                 work.recover(((here.records, here.time), _list(remote, wish)))
                 here = tree.scan(work.root, wish.rules)
-                records, now = _list(remote, wish)
-            outcome = work.run(here, records, now)
+                found = remote.listing(wish.rules)
+            outcome = work.run(here, found)
     return outcome._replace(seconds=time.monotonic() - start)
 
 
 def _list(remote: Remote, wish: Wish) -> tuple[list[bytes], int]:
-    return remote.listing(wish.rules)
+    records, now = remote.listing(wish.rules)
+    return records or [], now
 
 
 class _Background(Generic[T]):
@@ -215,10 +216,13 @@ class _Sync:
             self.store, self.root, self.remote, self.there, scans, self.beside, self.wish.tell
         )
 
-    def run(self, here: tree.Tree, there: list[bytes], now_there: int) -> Outcome:
+    def run(self, here: tree.Tree, listing: Listing) -> Outcome:
         """Decide, and carry out."""
         outcome = Outcome(self.direction, self.there.root)
         past = self.store.load() or Manifest([], [])
+        there, now_there = listing
+        if there is None:
+            there = past.there
         if self._is_first(past, there):
             whole = self._push_all(here, outcome)
             if whole is not None:
@@ -227,6 +231,9 @@ class _Sync:
         ledger = self.ledger = self._ledger(past, here, there, now_there)
         outcome = outcome._replace(left_out=self._counted(ledger.left_out))
         if not ledger.names:
+            if listing.records is not None and len(there) > _PAYS and not self.wish.dry:
+                self.remote.remember(self.id)
+                self.store.see(self.id)
             return outcome
         self._wait_for_restless()
         self.left_alone = tuple(sorted(ledger.frozen))
@@ -529,6 +536,9 @@ class _Sync:
 
 _SOME = (0, 23, 24)
 """rsync's statuses for: all, some, or all that were still there have been brought over."""
+
+_PAYS = 5000
+"""Records from which on it pays to keep a listing there."""
 
 _MANY = 100
 """Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""
