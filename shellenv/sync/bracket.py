@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Generic, NamedTuple, TypeVar
 
@@ -29,6 +29,7 @@ from shellenv.sync.ignore import OWN, Rule, Rules
 from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Listing, Owner, Place, Remote
+from shellenv.sync.settings import Settings
 
 T = TypeVar("T")
 
@@ -94,6 +95,19 @@ class Outcome(NamedTuple):
             or self.failed
             or self.problem
         )
+
+
+def wish(
+    found: Settings,
+    ssh: Sequence[str],
+    label: str,
+    tell: Callable[[str], None] = _quietly,
+    watch: Watch | None = None,
+) -> Wish:
+    """A wish by a project's settings. `ssh` are the words of a command line that runs a command at
+    the dock, which is called `label`; `tell` is told what a person should see, and the commands."""
+    words = tuple(ssh)
+    return Wish(found.root, words, found.remote_root, found.name, found.rules, label, tell, watch)
 
 
 def up(ctx: Context, wish: Wish) -> Outcome:
@@ -265,12 +279,16 @@ class _Sync:
     def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
         """Bring everything up. None if that cannot be: the usual way is left."""
         left_out = sift(set(), set(here.records), self.wish.rules)
-        records = [record for record in here.records if entry.path_of(record) not in left_out]
-        special = [entry.path_of(record) for record in records if record[:1] in b"sx"]
-        records = [record for record in records if record[:1] in b"fld"]
+        by_path = {entry.path_of(record): record for record in here.records}
+        for path in left_out:
+            del by_path[path]
+        special = [path for path, record in by_path.items() if record[:1] in b"sx"]
+        for path in special:
+            del by_path[path]
+        records = list(by_path.values())
         if len(records) < _MANY or len(left_out) > _MANY:
             return None
-        intents = {entry.path_of(record): Intent(record, None) for record in records}
+        intents = {path: Intent(record, None) for path, record in by_path.items()}
         self.store.begin(Journal(self.id, intents, {}))
         excluded = transfer.excluded([*left_out, *special, OWN])
         sparse = any(_bytes(record) >= _LARGE for record in records)

@@ -52,15 +52,8 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
         write(commands(ctx, found, chosen.dock, direction))
         return 0
     with connected(ctx, chosen.dock) as (label, words):
-        wish = bracket.Wish(
-            found.root,
-            tuple(words),
-            found.remote_root,
-            found.name,
-            found.rules,
-            label,
-            say,
-            bar.bar if sys.stderr and sys.stderr.isatty() else None,
+        watch = bar.bar if sys.stderr and sys.stderr.isatty() else None
+        wish = bracket.wish(found, words, label, say, watch)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
