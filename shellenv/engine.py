@@ -153,7 +153,7 @@ def local_host(ctx: Context) -> str:
     env = dict(ctx.shell_env or ctx.env)
     for record in state.read_dock(env).records:
         env[record.name] = record.old or ""
-    host = env.get("DOCKER_HOST", "")
+    host = "" if env.get("SHELLENV_DOCK") else env.get("DOCKER_HOST", "")
     if host and not other_machine(host):
         return host if "://" in host else f"tcp://{host}"
     if not host:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -784,7 +785,6 @@ def test_an_unknown_dock_cannot_be_unregistered(user: User) -> None:
 
 def test_each_bare_verb_is_installed_as_a_program_of_its_own() -> None:
     text = (SOURCE / "pyproject.toml").read_text(encoding="utf-8")
-    names = text.partition('"shellenv.sh" = [')[2].partition("]")[0]
-    assert {name.strip(' "') for name in names.split(",")} == {
-        name for name, verb in cli.VERBS.items() if verb.bare
-    }
+    section = text.partition('"shellenv.sh" = [')[2].partition("]")[0]
+    names = set(re.findall(r'"([\w-]+)"', section))
+    assert names == {name for name, verb in cli.VERBS.items() if verb.bare}

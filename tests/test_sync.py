@@ -17,7 +17,8 @@ import pytest
 from docksync import Far, Pair, contents, tree, write
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket
+from shellenv.sync import bracket, receive
+from shellenv.sync.bracket import Outcome
 
 
 def same(pair: Pair) -> dict[str, object]:
@@ -212,7 +213,6 @@ def test_a_file_of_the_same_size_and_time_is_seen_to_be_another(pair: Pair) -> N
 
 
 def test_a_change_right_after_a_sync_is_seen(pair: Pair) -> None:
-    """Also in the tick of the file system's clock in which the scan was."""
     (pair.here / "a").write_text("0")
     for number in range(1, 10):
         pair.up()
@@ -344,11 +344,127 @@ def test_permissions_that_they_gave_a_directory_survive_our_files(pair: Pair) ->
     assert same(pair)["d"] == ("directory", 0o700)
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_is_made_in_a_directory_that_one_side_deleted_comes_with_it(
+    pair: Pair, direction: str
+) -> None:
+    """The directory had stayed there for a cache in it, and was no news to anyone."""
+    write(pair.here / "d" / "a", "1")
+    pair.started(b="1")
+    kept, gone = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(kept / "d" / "__pycache__" / "x", "cache")
+    shutil.rmtree(gone / "d")
+    pair.up()
+    pair.down()
+    assert (kept / "d").exists()
+    assert not (gone / "d").exists()
+    write(kept / "d" / "new" / "file", "2")
+    (kept / "d" / "empty" / "too").mkdir(parents=True)
+    getattr(pair, direction)()
+    shutil.rmtree(kept / "d" / "__pycache__")
+    assert (gone / "d" / "new" / "file").read_text() == "2"
+    pair.both()
+    assert {"d/empty/too", "d/new/file"} <= set(same(pair))
+
+
 def test_two_files_that_differ_in_case_only_are_two_files(pair: Pair) -> None:
     pair.started(README="1")
     write(pair.there / "readme", "2")
     pair.down()
     assert same(pair) == {"README": (0o644, b"1"), "readme": (0o644, b"2")}
+
+
+# --- meanwhile ------------------------------------------------------------------------------------
+
+
+def meanwhile(pair: Pair, direction: str, action: Callable[[], object]) -> Outcome:
+    """A sync during which something is done: after it has looked, before it brings anything over."""
+    done: list[str] = []
+
+    def tell(text: str) -> None:
+        if text.startswith("rsync") and not done:
+            done.append(text)
+            action()
+            pair.far.own(pair.remote_root)
+
+    pair.far.own(pair.remote_root)
+    outcome = bracket.sync(pair.context, pair.wish()._replace(tell=tell), direction)
+    assert done
+    return outcome
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_is_written_in_the_moment_of_the_sync_is_kept_beside(
+    pair: Pair, direction: str, in_place: bool
+) -> None:
+    pair.started(a="old", b="b")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(source / "a", "from the other side")
+
+    def edit() -> None:
+        if not in_place:
+            (target / "a").unlink()
+        write(target / "a", "unseen")
+
+    outcome = meanwhile(pair, direction, edit)
+    assert [path for path, _ in outcome.conflicts] == [b"a"]
+    pair.both()
+    assert contents(pair.here) == {b"unseen", b"from the other side", b"b"}
+    ours = "from the other side" if direction == "up" else "unseen"
+    assert (pair.here / "a").read_text() == ours
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_is_made_in_the_moment_of_the_sync_is_kept(pair: Pair, direction: str) -> None:
+    pair.started(a="old")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(source / "new", "from the other side")
+    meanwhile(pair, direction, lambda: write(target / "new", "unseen"))
+    pair.both()
+    assert contents(pair.here) == {b"old", b"unseen", b"from the other side"}
+
+
+def test_what_is_changed_in_the_moment_of_its_deletion_stays(pair: Pair) -> None:
+    pair.started(a="old", b="b")
+    (pair.there / "a").unlink()
+    write(pair.there / "c", "c")
+    meanwhile(pair, "down", lambda: write(pair.here / "a", "unseen"))
+    assert (pair.here / "a").read_text() == "unseen"
+    pair.both()
+    assert contents(pair.there) == {b"unseen", b"b", b"c"}
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_changes_while_it_is_brought_over_is_brought_over_again(
+    pair: Pair, direction: str
+) -> None:
+    pair.started(a="old")
+    source = pair.here if direction == "up" else pair.there
+    write(source / "a", "first")
+    meanwhile(pair, direction, lambda: write(source / "a", "second, and longer"))
+    pair.both()
+    assert same(pair) == {"a": (0o644, b"second, and longer")}
+
+
+def test_what_is_written_late_into_a_replaced_file_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody had it open since before, and writes when the other version is in place."""
+    pair.started(a="old")
+    write(pair.there / "a", "from there")
+    rescue = receive.rescue_late
+    with open(pair.here / "a", "a") as late:
+
+        def write_first(*args: object) -> None:
+            late.write(", and late")
+            late.flush()
+            rescue(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(receive, "rescue_late", write_first)
+        pair.down()
+    pair.both()
+    assert contents(pair.here) == {b"from there", b"old, and late"}
 
 
 # --- nothing outside ------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ from shellenv.sync.compare import (
     Path,
 )
 from shellenv.sync.entry import Entry
+from shellenv.sync.ignore import Rules
+from shellenv.sync.ledger import Ledger
+from shellenv.sync.manifest import Manifest
 
 OLD = Entry("f", 0o644, 3, 1000, 1000, 7)
 MODE = OLD._replace(mode=0o755, ctime=2000)
@@ -260,3 +263,33 @@ def test_an_unsettled_record_is_never_what_a_scan_finds() -> None:
     assert entry.unsettled(record) == b"f 644 3 1.5 ? 9 a//"
     path = Path(entry.read(entry.unsettled(record))[1], entry.read(record)[1], OLD, OLD)
     assert compare.change(path.was_here, path.here) == compare.MODE
+
+
+# --- files that change during a scan --------------------------------------------------------------
+
+
+def test_a_file_that_changes_during_the_scan_is_looked_at_again_by_this_sync_or_the_next() -> None:
+    """A later change in the same tick of the clock has the same times and may have the same size."""
+    at = 1_700_000_000_000_000_000
+
+    def record(ctime: int) -> bytes:
+        return b"f 644 3 %d %d 9 a//" % (ctime, ctime)
+
+    def ledger() -> Ledger:
+        return Ledger(Manifest([], []), ([record(at - 1000)], at), ([], at), Rules([]))
+
+    assert ledger().restless == ([b"a"], [])
+    calm = ledger()
+    calm.look_again(({b"a": record(at - 1000)}, at + entry.TICK * 2), ({}, 0))
+    assert calm.scanned_here(b"a") == record(at - 1000)
+    busy = ledger()
+    later = record(at + entry.TICK)
+    busy.look_again(({b"a": later}, at + entry.TICK + 1000), ({}, 0))
+    assert busy.scanned_here(b"a") == entry.unsettled(later)
+    old = Ledger(Manifest([], []), ([record(at - entry.TICK * 2)], at), ([], at), Rules([]))
+    assert old.restless == ([], [])
+    assert old.scanned_here(b"a") == record(at - entry.TICK * 2)
+    assert entry.settled([record(at - 1000)], at) == [entry.unsettled(record(at - 1000))]
+    assert entry.settled([record(at - entry.TICK * 2)], at) == [record(at - entry.TICK * 2)]
+    assert entry.settled([b"f 644 3 1.5 1700000000.0000000000 9 a//"], at)[0].count(b"?") == 1
+    assert entry.settled([b"f 644 3 1.5 1699999999.9000000000 9 a//"], at)[0].count(b"?") == 0

@@ -18,7 +18,8 @@ from harness import TIMEOUT
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket
 from shellenv.sync.bracket import DOWN, UP
-from shellenv.sync.manifest import Store
+from shellenv.sync.manifest import Store, store
+from shellenv.sync.remote import Remote
 
 
 def until(condition: object) -> None:
@@ -172,22 +173,34 @@ def test_the_rsync_of_a_killed_sync_is_waited_for(pair: Pair) -> None:
 def test_a_lock_at_the_dock_whose_owner_is_gone_is_broken(pair: Pair) -> None:
     """The cable was cut: the shell there still waits for words that will never come."""
     pair.started(a="1")
-    write(pair.here / "b", os.urandom(30 << 20))
-    sync = pair.spawn(UP)
-    until(lambda: children(sync.pid, "rsync"))
-    session = children(sync.pid, "ssh")
-    for pid in session:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in (*children(sync.pid, "rsync"), sync.pid):
-        os.kill(pid, signal.SIGKILL)
-    sync.communicate()
-    try:
+    wish = pair.wish()
+    far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
+    with store(pair.context, wish.root, far) as found:
+        owner = found.owner(wish.root)
+    with Remote(wish, owner) as left:
+        left.place()
+        write(pair.here / "b", "2")
         pair.up()
-    finally:
-        for pid in session:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    assert tree(pair.here) == tree(pair.there)
+        assert tree(pair.here) == tree(pair.there)
+        with pytest.raises(ShellenvError, match="connection to dock is lost"):
+            left.run(":")
+
+
+def test_a_lock_at_the_dock_is_not_broken_by_a_stranger(pair: Pair) -> None:
+    pair.started(a="1")
+    wish = pair.wish()
+    far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
+    with store(pair.context, wish.root, far) as found:
+        owner = found.owner(wish.root)
+    with Remote(wish, owner) as held:
+        held.place()
+        stranger = owner._replace(id="other")
+        with (
+            Remote(wish, stranger) as other,
+            pytest.raises(ShellenvError, match=r"another sync .* is at work"),
+        ):
+            other.place()
+        held.run(":")
 
 
 # --- full, closed, missing --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from shellenv.environments.docker import Docker, Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
 from shellenv.supervisor import End
-from shellenv.sync import bracket, report
+from shellenv.sync import bar, bracket, report
 from shellenv.sync.settings import Settings, settings
 
 LOST = 255
@@ -35,7 +35,8 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
             f"{facts.moniker} does not let its docker socket be forwarded",
             "allow it in its sshd_config: AllowStreamLocalForwarding yes",
         )
-    wish = bracket.wish(found, where, facts.moniker)
+    moniker = facts.moniker
+    wish = bracket.wish(found, (*where.ssh(), moniker), moniker, say, bar.bar)
 
     def sync(direction: Callable[..., bracket.Outcome]) -> None:
         outcome = direction(ctx, wish)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Generic, NamedTuple, TypeVar
 
-from shellenv import connection
-from shellenv.cli import say
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.sync import (
@@ -30,7 +28,7 @@ from shellenv.sync import (
 from shellenv.sync.ignore import OWN, Rule, Rules
 from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
-from shellenv.sync.remote import Owner, Place, Remote
+from shellenv.sync.remote import Listing, Owner, Place, Remote
 from shellenv.sync.settings import Settings
 
 T = TypeVar("T")
@@ -67,17 +65,6 @@ class Wish(NamedTuple):
     accept_empty: bool = False
 
 
-def wish(found: Settings, where: connection.Place, moniker: str) -> Wish:
-    """The wish to sync a project over the connection to a dock, and to say what is run for it."""
-    import sys
-
-    from shellenv.sync import bar
-
-    words = (*where.ssh(), moniker)
-    watch = bar.bar if sys.stderr and sys.stderr.isatty() else None
-    return Wish(found.root, words, found.remote_root, found.name, found.rules, moniker, say, watch)
-
-
 class Outcome(NamedTuple):
     """What a sync did. Paths are as in the project; `there` is the directory at the dock."""
 
@@ -110,6 +97,19 @@ class Outcome(NamedTuple):
         )
 
 
+def wish(
+    found: Settings,
+    ssh: Sequence[str],
+    label: str,
+    tell: Callable[[str], None] = _quietly,
+    watch: Watch | None = None,
+) -> Wish:
+    """A wish by a project's settings. `ssh` are the words of a command line that runs a command at
+    the dock, which is called `label`; `tell` is told what a person should see, and the commands."""
+    words = tuple(ssh)
+    return Wish(found.root, words, found.remote_root, found.name, found.rules, label, tell, watch)
+
+
 def up(ctx: Context, wish: Wish) -> Outcome:
     """Bring what changed here to the dock. See `sync`."""
     return sync(ctx, wish, UP)
@@ -133,9 +133,9 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
     with manifest.store(ctx, wish.root, far) as store:
         owner = store.owner(wish.root)
         with Remote(wish, owner) as remote:
-            listing = _Background(lambda: (remote.place(), _list(remote, wish)))
+            listing = _Background(lambda: (remote.place(), remote.listing(wish.rules, store.seen)))
             here = tree.scan(os.fsencode(wish.root), wish.rules)
-            there, (records, now) = listing.result()
+            there, found = listing.result()
             _check_owner(wish, remote, there, owner)
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
@@ -143,13 +143,14 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
                 here = tree.scan(work.root, wish.rules)
                 work.recover(((here.records, here.time), _list(remote, wish)))
                 here = tree.scan(work.root, wish.rules)
-                records, now = _list(remote, wish)
-            outcome = work.run(here, records, now)
+                found = remote.listing(wish.rules)
+            outcome = work.run(here, found)
     return outcome._replace(seconds=time.monotonic() - start)
 
 
 def _list(remote: Remote, wish: Wish) -> tuple[list[bytes], int]:
-    return remote.listing(wish.rules)
+    records, now = remote.listing(wish.rules)
+    return records or [], now
 
 
 class _Background(Generic[T]):
@@ -229,10 +230,13 @@ class _Sync:
             self.store, self.root, self.remote, self.there, scans, self.beside, self.wish.tell
         )
 
-    def run(self, here: tree.Tree, there: list[bytes], now_there: int) -> Outcome:
+    def run(self, here: tree.Tree, listing: Listing) -> Outcome:
         """Decide, and carry out."""
         outcome = Outcome(self.direction, self.there.root)
         past = self.store.load() or Manifest([], [])
+        there, now_there = listing
+        if there is None:
+            there = past.there
         if self._is_first(past, there):
             whole = self._push_all(here, outcome)
             if whole is not None:
@@ -241,6 +245,9 @@ class _Sync:
         ledger = self.ledger = self._ledger(past, here, there, now_there)
         outcome = outcome._replace(left_out=self._counted(ledger.left_out))
         if not ledger.names:
+            if listing.records is not None and len(there) > _PAYS and not self.wish.dry:
+                self.remote.remember(self.id)
+                self.store.see(self.id)
             return outcome
         self._wait_for_restless()
         self.left_alone = tuple(sorted(ledger.frozen))
@@ -272,12 +279,16 @@ class _Sync:
     def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
         """Bring everything up. None if that cannot be: the usual way is left."""
         left_out = sift(set(), set(here.records), self.wish.rules)
-        records = [record for record in here.records if entry.path_of(record) not in left_out]
-        special = [entry.path_of(record) for record in records if record[:1] in b"sx"]
-        records = [record for record in records if record[:1] in b"fld"]
+        by_path = {entry.path_of(record): record for record in here.records}
+        for path in left_out:
+            del by_path[path]
+        special = [path for path, record in by_path.items() if record[:1] in b"sx"]
+        for path in special:
+            del by_path[path]
+        records = list(by_path.values())
         if len(records) < _MANY or len(left_out) > _MANY:
             return None
-        intents = {entry.path_of(record): Intent(record, None) for record in records}
+        intents = {path: Intent(record, None) for path, record in by_path.items()}
         self.store.begin(Journal(self.id, intents, {}))
         excluded = transfer.excluded([*left_out, *special, OWN])
         sparse = any(_bytes(record) >= _LARGE for record in records)
@@ -543,6 +554,9 @@ class _Sync:
 
 _SOME = (0, 23, 24)
 """rsync's statuses for: all, some, or all that were still there have been brought over."""
+
+_PAYS = 5000
+"""Records from which on it pays to keep a listing there."""
 
 _MANY = 100
 """Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""

@@ -77,12 +77,13 @@ class Rules:
 
     def rule(self, path: bytes, directory: bool = False) -> Rule | None:
         """The rule that leaves `path`, a `directory` or not, out; None if it is synced."""
-        above, _, name = path.rpartition(b"/")
-        if path == OWN or path.startswith(OWN + b"/"):
+        if path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in b"/":
             return OURS
-        if not self.git and (name.lower() == b".git" or b"/.git/" in b"/%b/" % path.lower()):
+        # a macOS finds .git by .GIT, too
+        if not self.git and b".git" in (lower := path.lower()) and b"/.git/" in b"/%b/" % lower:
             return GIT
-        number = self.number(path, self.of_directory(above), directory)
+        above = self.of_directory(path.rpartition(b"/")[0])
+        number = self.number(path, above, directory)
         return self.rules[number] if self.leaves_out(number) else None
 
     def leaves_out(self, number: int) -> bool:

@@ -75,8 +75,18 @@ class Store(NamedTuple):
         here = _joined(manifest.here)
         facts = {"version": 1, "time": manifest.time, "done": manifest.done, "here": len(here)}
         head = json.dumps(facts).encode()
+        self.see("")
         self._write("manifest", b"%b\n%b%b" % (head, here, _joined(manifest.there)))
         self.forget_journal()
+
+    @property
+    def seen(self) -> str:
+        """The name of the listing there that is equal to the manifest's; "" if none is."""
+        return (_read(f"{self.directory}/seen") or b"").decode()
+
+    def see(self, seen: str) -> None:
+        """Write down that a listing there, of this name, is equal to the manifest's."""
+        self._write("seen", seen.encode(), durable=False)
 
     def has_journal(self) -> bool:
         """Was the last sync cut off?"""
@@ -117,13 +127,14 @@ class Store(NamedTuple):
             self._write("id", content)
         return Owner(content.decode(), machine(), root)
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes, durable: bool = True) -> None:
         path = f"{self.directory}/{name}"
         try:
             with open(f"{path}.new", "wb") as stream:
                 stream.write(content)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             os.replace(f"{path}.new", path)
         except OSError as error:
             raise ShellenvError(

@@ -58,13 +58,13 @@ def install(
         if actions[name] == compare.PULL_MODE:
             continue
         with result.attempt(name):
+            yard.make_room(name)
             if there.kind == "d":
                 failed = not yard.make_directory(name, there.mode)
                 if not failed:
                     result.done.append(name)
                 continue
             here = paths[name].here
-            yard.make_room(name)
             staged = yard.look(IN + b"/" + name)
             got = yard.install(name, None if here and here.kind == "d" else here)
             if got == name and staged is not None:

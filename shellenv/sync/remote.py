@@ -8,7 +8,8 @@ Beside a project's directory, `<remote_root>/<user>/<name>`, there is `.shellenv
 
     owner          whose it is (`Owner`)
     lock, moving   locks: of this shell; of the rsync that writes there
-    tmp            rsync's unfinished files
+    tmp, new       rsync's unfinished files; the first sync, until it is complete
+    list, seen     the last listing, and one that the manifest is equal to
     was/<sync>     what a sync replaced or deleted, until it is verified
 """
 
@@ -66,6 +67,21 @@ while IFS= read -r n; do answer "$(head -c "$n")"; done
 """
 
 
+# Where the disk is full, find is asked once more, and what it says goes over the line
+_LISTING = """\
+{now}cd -P "$root" 2>/dev/null || exit 0
+if {find} >"$own/list" 2>/dev/null; then
+  seen=
+  [ ! -e "$own/seen.id" ] || read -r seen <"$own/seen.id"
+  if [ -n "$seen" ] && [ "$seen" = {seen} ] && cmp -s "$own/list" "$own/seen"; then
+    printf same
+  else
+    cat "$own/list"
+  fi
+else
+  {find}
+fi"""
+
 _NOW = "date +%s.%N; "
 """Prints the time there, for `_records`."""
 
@@ -106,6 +122,14 @@ class Place(NamedTuple):
     empty: bool
     old: str
     left: tuple[str, ...]
+
+
+class Listing(NamedTuple):
+    """A scan of the far side, and when that was on its clock (ns). `records` is None if they are
+    still those that the manifest has."""
+
+    records: list[bytes] | None
+    time: int
 
 
 class LostError(ShellenvError):
@@ -208,13 +232,13 @@ class Remote:
         self._send(b"%d\n" % len(code) + code)
         return self._answer()
 
-    def listing(self, rules: Rules) -> tuple[list[bytes], int]:
-        """Every record below the root, and when that was on the clock there (ns).
+    def listing(self, rules: Rules, seen: str = "") -> Listing:
+        """Every record below the root. Not if they are those that were `remember`ed as `seen`.
 
         Raises ShellenvError if not all could be seen.
         """
-        words = ("-mindepth", "1", *entry.find(*rules.pruned()))
-        script = f'{_NOW}cd -P "$root" 2>/dev/null || exit 0\nfind . {shlex.join(words)}'
+        find = f"find . {shlex.join(('-mindepth', '1', *entry.find(*rules.pruned())))}"
+        script = _LISTING.format(now=_NOW, find=find, seen=shlex.quote(seen))
         for _ in range(3):  # a directory may go while find looks into it
             try:
                 out = self.run(script)
@@ -225,7 +249,12 @@ class Remote:
                 failed = error
         else:
             raise failed
-        return _records(out)
+        records, now = _records(out)
+        return Listing(None if records == [b"same"] else records, now)
+
+    def remember(self, seen: str) -> None:
+        """Keep the last listing there, under this name, so that the next need not be sent."""
+        self.run(f'mv -f "$own/list" "$own/seen" && echo {shlex.quote(seen)} >"$own/seen.id"')
 
     def look(self, paths: Sequence[bytes], deep: bool = False) -> tuple[list[bytes], int]:
         """The records of these paths, as far as they are there, and when that was.

@@ -55,7 +55,7 @@ def _found(root: bytes, rules: Rules) -> list[bytes] | None:
         if done.returncode == 0:
             return done.stdout.split(b"\0")[:-1]
         said = done.stderr.strip().rpartition(b"\n")[2]
-        if b"-printf" in said or b"-readable" in said:
+        if any(word in said for word in (b"-printf", b"-readable", b"-regextype")):
             return None  # busybox
     raise _unreadable(root, os.fsdecode(said))
 

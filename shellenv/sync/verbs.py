@@ -12,7 +12,7 @@ from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.ssh import words
 from shellenv.survey import survey
-from shellenv.sync import bracket, entry, place, report, transfer
+from shellenv.sync import bar, bracket, entry, place, report, transfer
 from shellenv.sync.settings import Settings, settings
 
 
@@ -55,7 +55,7 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
         label = facts.moniker
         if direction == bracket.DOWN:
             detached.tell(ctx, where, facts)
-        wish = bracket.wish(found, where, label)._replace(
+        wish = bracket.wish(found, (*where.ssh(), label), label, say, bar.bar)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
