@@ -241,7 +241,7 @@ class RealDock:
         self._ask("old_api", version)
 
     def reset(self) -> None:
-        """Undo what tests did: settings, state, home directory, containers and volumes."""
+        """Undo what tests did: settings, state, sessions, home directory, all but images."""
         if engine("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
             self.thaw()
         self._ask("reset")

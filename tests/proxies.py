@@ -133,6 +133,7 @@ class Proxy:
         tasks = [connection.task for connection in self._connections]
         self._cut()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what is to be done after each
 
 
 class _Connection:
@@ -141,6 +142,11 @@ class _Connection:
     def __init__(self, proxy: Proxy, client: socket.socket) -> None:
         self.proxy, self.sockets = proxy, [client]
         self.task = proxy._loop.create_task(self._serve(client))
+        self.task.add_done_callback(self._close)  # even if it was cancelled before it began
+
+    def _close(self, _: asyncio.Task[None]) -> None:
+        for end in self.sockets:
+            end.close()
 
     def reset(self) -> None:
         self._linger_not()
@@ -173,8 +179,6 @@ class _Connection:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            for end in self.sockets:
-                end.close()
 
 
 class _Pipe:

@@ -45,7 +45,7 @@ ssh_down() {
   pkill -x sshd || true
 }
 
-# Reads its configuration again: for new connections
+# Reads its configuration again, and ends all connections.
 ssh_reload() {
   ssh_down
   ssh_up
@@ -96,6 +96,7 @@ reset() {
     ssh_down
   fi
   ssh_up
+  pkill -KILL -u ubuntu || true
   [ ! -e "$hidden/docker" ] || mv "$hidden/docker" /usr/bin/docker
   if [ -e /run/old_api.pid ]; then
     end /run/old_api.pid
@@ -112,6 +113,7 @@ reset() {
   # shellcheck disable=SC2086  # a list of ids
   [ -z "$containers" ] || docker rm -fv $containers
   docker volume prune -f
+  docker network prune -f
 }
 
 # A new home directory for the user, with the key that may log in
