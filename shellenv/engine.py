@@ -24,7 +24,7 @@ class EngineError(ShellenvError):
     """The engine refused: `code` is the HTTP status."""
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"docker: {message}", "", 1)
+        super().__init__(f"the Docker Engine refuses: {message}", "docker info tells more about it")
         self.code = code
 
 

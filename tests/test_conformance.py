@@ -281,7 +281,7 @@ def test_a_signal_that_ends_the_command_ends_the_run(environment: Environment, n
 
 
 def test_what_is_killed_is_cleaned_up_by_the_next_run(environment: Environment) -> None:
-    with environment.start("bash", "-c", "echo begin; sleep 4321") as child:
+    with environment.start("bash", "-c", "echo begin; exec sleep 86396") as child:
         assert child.stdout
         assert child.stdout.readline() == b"begin\n"
         child.kill()
@@ -290,6 +290,7 @@ def test_what_is_killed_is_cleaned_up_by_the_next_run(environment: Environment) 
         (name,) = environment.containers()
         environment.engine("rm", "-f", name)
     assert not environment.containers()
+    eventually(lambda: not pids("86396"))
 
 
 def test_a_background_child_does_not_outlive_the_run(environment: Environment) -> None:
