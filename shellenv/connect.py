@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shellenv import connection, docks, ssh
-from shellenv.cli import at_terminal, say
+from shellenv.cli import at_terminal
 from shellenv.connection import Facts, Place
 from shellenv.context import Context
 from shellenv.docks import Dock
@@ -35,9 +35,10 @@ def named(ctx: Context, name: str | None) -> str:
     """What to call a dock: `name`, or the connection of this shell. Raises ShellenvError without
     either."""
     docked = connection.docked(ctx)
-    if not name and docked is None:
+    found = name or (docked.directory if docked else ctx.shell_env.get("SHELLENV_DOCK", ""))
+    if not found:
         raise ShellenvError("which dock?", "name one (shellenv ls-dock lists them), or dock first")
-    return name or (docked.directory if docked else "")
+    return found
 
 
 def resolve(ctx: Context, text: str) -> Dock:
@@ -87,11 +88,6 @@ def join(ctx: Context, dock: Dock, typed: str, pid: int) -> tuple[Place, Facts]:
         except BaseException:
             connection.dismiss(place, pid)
             raise
-    if not facts.docker_host.startswith("unix:") and ssh.transport(ctx) == "socket":
-        say(
-            f"shellenv: {dock.moniker} does not let its docker socket be forwarded; docker uses "
-            "ssh:// there, which is slow"
-        )
     return place, facts
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shellenv import connect, detached, state
-from shellenv.cli import needs_hook, write
+from shellenv import connect, detached, ssh, state
+from shellenv.cli import needs_hook, say, write
 from shellenv.connection import Facts, Place
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
@@ -31,6 +31,11 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         connect.keep(ctx, args[4], args[5], pid)
         return 0
     place, facts = connect.join(ctx, connect.resolve(ctx, host), host, pid)
+    if facts.docker_host.startswith("ssh:") and ssh.transport(ctx) == "socket":
+        say(
+            f"shellenv: {facts.moniker} does not let its docker socket be forwarded; docker uses "
+            "ssh:// there, which is slow"
+        )
     write(shell.call("__shellenv_dock", *words(place, facts)))
     detached.tell(ctx, place, facts)
     return 0

@@ -174,7 +174,8 @@ def test_in_a_pipeline_it_has_none(environment: Environment) -> None:
 def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
     environment: Environment,
 ) -> None:
-    code = "stty size; trap 'stty size; exit 7' WINCH; echo wait; while :; do sleep 0.05; done"
+    seen = '[ "$(stty size)" != "44 888" ] || { stty size; exit 7; }'
+    code = f"stty size; trap '{seen}' WINCH; echo wait; while :; do sleep 0.05; done"
     with environment.terminal() as terminal:
         terminal.type(environment.words("bash", "-c", code))
         terminal.expect("\r\n33 999\r\n")
