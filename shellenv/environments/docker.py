@@ -109,8 +109,7 @@ class Docker:
             lost = True  # and goes on, so there is nothing to finish
             raise
         finally:
-            # The terminal may be gone by now: what has begun is finished all the same.
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what has begun is finished
             if not lost:
                 self.place.after()
 
@@ -238,19 +237,31 @@ class Docker:
         _check_text(wanted)
         if self.place.noted is not None:
             self.place.noted(self.name)
-        if wanted.tty:
-            argv = [self.program, "run", *container.words(wanted, is_secret)]
-            env = {**self._environment(), **_secrets(wanted)}
-            end = terminal.run(self.engine, self.name, argv, env, self._remove)
-            end = self._confirmed(end)
-        else:
-            end = self._attached(wanted)
-        if wanted.keep and not self.scene.request.keep:
-            self._remove()
-        self.place.seen(self.name)
+        try:
+            if wanted.tty:
+                argv = [self.program, "run", *container.words(wanted, is_secret)]
+                env = {**self._environment(), **_secrets(wanted)}
+                end = terminal.run(self.engine, self.name, argv, env, self._remove)
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                end = self._confirmed(end)
+            else:
+                end = self._attached(wanted)
+        except LostError:
+            raise  # it may go on
+        except BaseException:
+            self._finished()
+            raise
+        self._finished()
         if self.scene.request.keep:
             say(f"shellenv: kept as {self.name}", f"docker rm -f {self.name} removes it")
         return end
+
+    def _finished(self) -> None:
+        """The end was seen. The terminal may be gone by now, which is said more than once."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if not self.transient and not self.scene.request.keep:
+            self._remove()
+        self.place.seen(self.name)
 
     def _attached(self, wanted: Container) -> End:
         try:
@@ -261,7 +272,7 @@ class Docker:
                 self.engine.post("/containers/create", container.body(wanted), name=self.name)
             return attach.run(self.engine, self.name, wanted.stdin, removed=self.transient)
         except LostError:
-            raise  # it may go on
+            raise
         except BaseException:
             self._remove()
             raise
