@@ -28,7 +28,7 @@ from servers import Server, User, python_for_others
 
 from shellenv.context import Context
 from shellenv.sync import bracket, ignore
-from shellenv.sync.bracket import DOWN, UP, Outcome, Wish
+from shellenv.sync.wish import DOWN, UP, Outcome, Wish
 
 
 class Far(NamedTuple):

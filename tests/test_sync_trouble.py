@@ -17,9 +17,9 @@ from harness import TIMEOUT, strict
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket
-from shellenv.sync.bracket import DOWN, UP
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Remote
+from shellenv.sync.wish import DOWN, UP
 
 
 def until(condition: object) -> None:

@@ -6,22 +6,23 @@ import os
 import sys
 from collections.abc import Sequence
 
-from shellenv.cli import parser, say, write
+from shellenv.cli import ask, parser, say, write
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.survey import survey
-from shellenv.sync import bar, bracket, entry, place, report, transfer
+from shellenv.sync import bar, bracket, entry, place, report, transfer, wish
 from shellenv.sync.settings import Settings, settings
+from shellenv.sync.wish import DOWN, UP, EmptiedError
 
 
 def up(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv sync-up [DOCK]`: bring what changed here to the dock."""
-    return _main(ctx, args, bracket.UP)
+    return _main(ctx, args, UP)
 
 
 def down(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv sync-down [DOCK]`: bring what changed at the dock here."""
-    return _main(ctx, args, bracket.DOWN)
+    return _main(ctx, args, DOWN)
 
 
 def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
@@ -53,13 +54,19 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
         return 0
     with connected(ctx, chosen.dock) as (label, words):
         watch = bar.bar if sys.stderr and sys.stderr.isatty() else None
-        wish = bracket.wish(found, words, label, say, watch)._replace(
+        asked = wish.wish(found, words, label, say, watch)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
             accept_empty=chosen.accept_empty,
         )
-        outcome = bracket.sync(ctx, wish, direction)
+        try:
+            outcome = bracket.sync(ctx, asked, direction)
+        except EmptiedError as emptied:
+            say(f"shellenv: {emptied.message}")
+            if not ask(f"Is that meant, and {emptied.other} to be emptied, too?"):
+                raise
+            outcome = bracket.sync(ctx, asked._replace(accept_empty=True), direction)
     if chosen.json:
         write(report.as_json(outcome, label))
     elif chosen.dry_run:
@@ -81,7 +88,7 @@ def commands(ctx: Context, found: Settings, name: str | None, direction: str) ->
     ssh = ["ssh", *words]
     there = f"{found.remote_root}/USER/{found.name}"
     own = f"{found.remote_root}/USER/.shellenv/{found.name}"
-    if direction == bracket.UP:
+    if direction == UP:
         command = transfer.push(ssh, found.root, there, own, "SYNC", True, False)
     else:
         staging = f"{found.root}/{os.fsdecode(place.IN)}"
