@@ -28,7 +28,7 @@ from servers import Server, User, python_for_others
 
 from shellenv.context import Context
 from shellenv.sync import bracket, ignore
-from shellenv.sync.bracket import DOWN, UP, Outcome, Wish
+from shellenv.sync.wish import DOWN, UP, Outcome, Wish
 
 
 class Far(NamedTuple):
@@ -56,7 +56,10 @@ class Pair:
         self.name = name
         self.here = base / name
         self.here.mkdir(parents=True)
-        self.remote_root = far.home / "workspace" / base.name
+        workspace = far.home / "workspace"
+        workspace.mkdir(exist_ok=True)
+        os.chown(workspace, far.uid, far.gid)
+        self.remote_root = workspace / base.name
         self.there = self.remote_root / far.user / name
         self.home = base / "home"
         self.home.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ from docksync import Far, Pair, contents, tree, write
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket, receive
-from shellenv.sync.bracket import Outcome
+from shellenv.sync.wish import Outcome
 
 
 def same(pair: Pair) -> dict[str, object]:

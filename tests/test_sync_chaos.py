@@ -24,7 +24,7 @@ from pathlib import Path
 from docksync import Far, Pair, contents, tree
 
 from shellenv.sync import swap
-from shellenv.sync.bracket import DOWN, UP
+from shellenv.sync.wish import DOWN, UP
 
 SEED = "the wide sea"
 SECONDS = 40.0

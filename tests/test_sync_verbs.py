@@ -183,3 +183,17 @@ def test_dockerutils_copy_of_the_project_is_named(user: User) -> None:
     finally:
         for path in reversed(made):
             path.rmdir()
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+def test_an_emptied_side_is_asked_about_at_a_terminal(user: User, answer: str) -> None:
+    sync(user, "sync-up", "gpu")
+    shutil.rmtree(there(user) / "deep")
+    (there(user) / "pyproject.toml").unlink()
+    command = f"cd {user.home}/src/api && exec sync-down gpu"
+    with user.terminal("sh", "-c", command) as terminal:
+        terminal.expect("is empty now, and 4 files and directories were there")
+        terminal.expect(r"to be emptied, too\? \[y/N\]")
+        terminal.sendline(answer)
+        terminal.expect("--accept-empty" if answer == "n" else "4 deleted here")
+    assert (user.home / "src/api/deep/down/file").exists() == (answer == "n")

@@ -16,7 +16,7 @@ from shellenv.environments.docker import Docker, Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
 from shellenv.supervisor import End
-from shellenv.sync import bar, bracket, report
+from shellenv.sync import bar, bracket, report, wish
 from shellenv.sync.settings import Settings, settings
 
 LOST = 255
@@ -36,10 +36,10 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
             "allow it in its sshd_config: AllowStreamLocalForwarding yes",
         )
     moniker = facts.moniker
-    wish = bracket.wish(found, (*where.ssh(), moniker), moniker, say, bar.bar)
+    asked = wish.wish(found, (*where.ssh(), moniker), moniker, say, bar.bar)
 
-    def sync(direction: Callable[..., bracket.Outcome]) -> None:
-        outcome = direction(ctx, wish)
+    def sync(direction: Callable[..., wish.Outcome]) -> None:
+        outcome = direction(ctx, asked)
         say(*report.lines(outcome, facts.moniker))
         if outcome.problem is not None:
             raise outcome.problem

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from typing import Generic, TypeVar
 
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.sync import (
     aside,
     compare,
+    contents,
     entry,
     first,
     git,
     manifest,
+    ownership,
     place,
     receive,
     recovery,
@@ -25,89 +27,13 @@ from shellenv.sync import (
     transfer,
     tree,
 )
-from shellenv.sync.ignore import OWN, Rule, Rules
+from shellenv.sync.ignore import OWN, Rule
 from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
-from shellenv.sync.remote import Listing, Owner, Place, Remote
-from shellenv.sync.settings import Settings
+from shellenv.sync.remote import Listing, Place, Remote
+from shellenv.sync.wish import DOWN, UP, EmptiedError, Outcome, Wish, unwatched
 
 T = TypeVar("T")
-
-UP, DOWN = "up", "down"
-
-
-Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
-"""Shows how far a transfer is: is given a name and bytes, gives what is to be told of progress."""
-
-
-def _unwatched(_: str, __: int) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
-def _quietly(_: str) -> None:
-    """Says nothing."""
-
-
-class Wish(NamedTuple):
-    """What to sync, and how: what configuration and options say."""
-
-    root: str
-    ssh: tuple[str, ...]
-    remote_root: str
-    name: str
-    rules: Rules
-    label: str = ""
-    tell: Callable[[str], None] = _quietly
-    watch: Watch | None = None
-    dry: bool = False
-    adopt: bool = False
-    restore: bool = False
-    accept_empty: bool = False
-
-
-class Outcome(NamedTuple):
-    """What a sync did. Paths are as in the project; `there` is the directory at the dock."""
-
-    direction: str
-    there: str
-    sent: tuple[bytes, ...] = ()
-    received: tuple[bytes, ...] = ()
-    deleted_here: tuple[bytes, ...] = ()
-    deleted_there: tuple[bytes, ...] = ()
-    conflicts: tuple[tuple[bytes, bytes], ...] = ()
-    failed: tuple[bytes, ...] = ()
-    left_alone: tuple[bytes, ...] = ()
-    left_out: Mapping[Rule, int] = {}
-    size: int = 0
-    seconds: float = 0.0
-    problem: ShellenvError | None = None
-    planned: tuple[tuple[bytes, str], ...] = ()
-
-    @property
-    def did_anything(self) -> bool:
-        """Has it changed anything on either side, or left something undone?"""
-        return bool(
-            self.sent
-            or self.received
-            or self.deleted_here
-            or self.deleted_there
-            or self.conflicts
-            or self.failed
-            or self.problem
-        )
-
-
-def wish(
-    found: Settings,
-    ssh: Sequence[str],
-    label: str,
-    tell: Callable[[str], None] = _quietly,
-    watch: Watch | None = None,
-) -> Wish:
-    """A wish by a project's settings. `ssh` are the words of a command line that runs a command at
-    the dock, which is called `label`; `tell` is told what a person should see, and the commands."""
-    words = tuple(ssh)
-    return Wish(found.root, words, found.remote_root, found.name, found.rules, label, tell, watch)
 
 
 def up(ctx: Context, wish: Wish) -> Outcome:
@@ -136,7 +62,7 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
             listing = _Background(lambda: (remote.place(), remote.listing(wish.rules, store.seen)))
             here = tree.scan(os.fsencode(wish.root), wish.rules)
             there, found = listing.result()
-            _check_owner(wish, remote, there, owner)
+            ownership.check(wish, remote, there, owner)
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
                 time.sleep(entry.TICK / 1e9)  # so that the times of what was done last are past
@@ -173,33 +99,6 @@ class _Background(Generic[T]):
         if isinstance(self._result, BaseException):
             raise self._result
         return self._result
-
-
-def _check_owner(wish: Wish, remote: Remote, there: Place, owner: Owner) -> None:
-    """Raise ShellenvError if the directory there is another project's; make it if there is none."""
-    import shlex
-
-    where = f"{remote.label}:{there.root}"
-    held = there.owner
-    if held is None and not there.empty and not wish.adopt:
-        raise ShellenvError(
-            f"{where} is not empty, and not from here",
-            "--adopt takes it as this project's; [shellenv.sync] name chooses another",
-        )
-    if held is not None and not held.is_same(owner) and not wish.adopt:
-        raise ShellenvError(
-            f"{where} belongs to {held.root} on {held.machine.split()[0]}",
-            "[shellenv.sync] name = ANOTHER keeps the two apart; "
-            "if that is where this project was before: --adopt",
-        )
-    if there.old and held is None:
-        wish.tell(
-            f"shellenv: dockerutils' copy of this project is {remote.label}:{there.old}; "
-            "it is left alone"
-        )
-    if not wish.dry and (held != owner or not there.exists):
-        text = shlex.quote(owner.text())
-        remote.run(f'mkdir -p "$root" && printf %s {text} >"$own/owner"')
 
 
 class _Sync:
@@ -251,7 +150,7 @@ class _Sync:
             return outcome
         self._wait_for_restless()
         self.left_alone = tuple(sorted(ledger.frozen))
-        equal = self._compare_contents(list(compare.questions(ledger.paths)))
+        equal = contents.same(self.remote, self.root, list(compare.questions(ledger.paths)))
         actions = self._chosen(compare.plan(ledger.paths, equal.get))
         outcome = outcome._replace(left_alone=self.left_alone)
         if self.wish.dry:
@@ -331,7 +230,7 @@ class _Sync:
     # --- deciding -------------------------------------------------------------------------------
 
     def _ledger(self, past: Manifest, here: tree.Tree, there: list[bytes], there_at: int) -> Ledger:
-        """The ledger, unless one side is suddenly empty. Raises ShellenvError then."""
+        """The ledger, unless one side is suddenly empty. Raises EmptiedError then."""
         ledger = Ledger(past, (here.records, here.time), (there, there_at), self.wish.rules)
         where = f"{self.remote.label}:{self.there.root}"
         emptied = []
@@ -344,10 +243,11 @@ class _Sync:
             emptied.append(root)
             if not self.wish.restore and not self.wish.accept_empty:
                 what = f"{len(records)} files and directories were" if records[1:] else "a file was"
-                raise ShellenvError(
+                raise EmptiedError(
                     f"{root} is empty now, and {what} there after the last sync",
                     f"shellenv {command} --restore fills it again; "
                     f"--accept-empty empties {other}, too",
+                    other,
                 )
         if emptied and self.wish.restore:
             past = Manifest([], [])
@@ -386,34 +286,6 @@ class _Sync:
             self.left_alone = tuple(sorted({*self.ledger.frozen, *changed}))
         return chosen
 
-    def _compare_contents(self, names: list[bytes]) -> dict[bytes, bool]:
-        """Whether both sides have the same bytes at these paths."""
-        if not names:
-            return {}
-        import hashlib
-
-        self.remote.put("paths", b"".join(b"./%b\0" % name for name in names))
-        said = self.remote.run(
-            'cd -P "$root" && xargs -0r sha256sum -z -- <"$own/paths" 2>/dev/null; :'
-        )
-        theirs = {}
-        for line in said.split(b"\0"):
-            digest, _, name = line.partition(b"  ./")
-            theirs[name] = digest
-        found = {}
-        for name in names:
-            own = hashlib.sha256()
-            try:
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-                with open(os.open(self.root + b"/" + name, flags), "rb") as stream:
-                    while chunk := stream.read(1 << 20):
-                        own.update(chunk)
-            except OSError:
-                found[name] = False
-                continue
-            found[name] = theirs.get(name) == own.hexdigest().encode()
-        return found
-
     # --- doing ----------------------------------------------------------------------------------
 
     def _carry_out(self, actions: dict[bytes, str], outcome: Outcome) -> Outcome:
@@ -431,7 +303,7 @@ class _Sync:
             return outcome
         self.store.begin(self._journal(pushed, delete_there, pulled, delete_here, copies))
         send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
-        send.send(ledger, actions, pushed, self._push)
+        send.send(actions, pushed, self._push)
         send.keep_modes(self.remote, self.id, ledger, actions, pushed)
         copied = [ledger.came(record) for record in self._renamed(copies)]
         actions.update(dict.fromkeys(copied, compare.PULL))
@@ -526,7 +398,7 @@ class _Sync:
         command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
         self.wish.tell(shlex.join(command))
         env = dict(self.ctx.shell_env or self.ctx.env)
-        show = self.wish.watch or _unwatched
+        show = self.wish.watch or unwatched
         with show(f"sync-{self.direction}", size) as update:
             moved = transfer.run(command, files, names, env, [self.store.lock], update)
         if moved.status not in (0, 24):

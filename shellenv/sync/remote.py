@@ -24,8 +24,8 @@ from shellenv.errors import ShellenvError
 from shellenv.sync import entry
 
 if TYPE_CHECKING:
-    from shellenv.sync.bracket import Wish
     from shellenv.sync.ignore import Rules
+    from shellenv.sync.wish import Wish
 
 OLD = "/data/workspaces/{user}/code/{name}"
 """Where dockerutils 2.0.7 kept a project's files."""

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 
-from shellenv.sync.bracket import UP, Outcome
+from shellenv.sync.wish import UP, Outcome
 
 SHOWN = 20
 """How many paths of a kind are named; the rest is counted."""

@@ -45,7 +45,7 @@ def make_room(
     aside.remove_directories(remote, sync, directories)
 
 
-def send(ledger: Ledger, actions: Mapping[bytes, str], pushed: list[bytes], move: Move) -> None:
+def send(actions: Mapping[bytes, str], pushed: list[bytes], move: Move) -> None:
     """Bring up what has changed, then the permissions of what has changed only these."""
     modes = [name for name in pushed if actions[name] == compare.PUSH_MODE]
     contents = [name for name in pushed if actions[name] != compare.PUSH_MODE]
@@ -53,7 +53,6 @@ def send(ledger: Ledger, actions: Mapping[bytes, str], pushed: list[bytes], move
         move(contents, True)
     if modes:
         move(modes, False)
-    del ledger
 
 
 def keep_modes(

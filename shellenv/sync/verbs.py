@@ -6,24 +6,25 @@ import os
 from collections.abc import Sequence
 
 from shellenv import detached
-from shellenv.cli import parser, say, write
+from shellenv.cli import ask, parser, say, write
 from shellenv.connect import connected, named, resolve
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.ssh import words
 from shellenv.survey import survey
-from shellenv.sync import bar, bracket, entry, place, report, transfer
+from shellenv.sync import bar, bracket, entry, place, report, transfer, wish
 from shellenv.sync.settings import Settings, settings
+from shellenv.sync.wish import DOWN, UP, EmptiedError
 
 
 def up(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv sync-up [DOCK]`: bring what changed here to the dock."""
-    return _main(ctx, args, bracket.UP)
+    return _main(ctx, args, UP)
 
 
 def down(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv sync-down [DOCK]`: bring what changed at the dock here."""
-    return _main(ctx, args, bracket.DOWN)
+    return _main(ctx, args, DOWN)
 
 
 def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
@@ -53,15 +54,21 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
         return 0
     with connected(ctx, chosen.dock) as (where, facts):
         label = facts.moniker
-        if direction == bracket.DOWN:
+        if direction == DOWN:
             detached.tell(ctx, where, facts)
-        wish = bracket.wish(found, (*where.ssh(), label), label, say, bar.bar)._replace(
+        asked = wish.wish(found, (*where.ssh(), label), label, say, bar.bar)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
             accept_empty=chosen.accept_empty,
         )
-        outcome = bracket.sync(ctx, wish, direction)
+        try:
+            outcome = bracket.sync(ctx, asked, direction)
+        except EmptiedError as emptied:
+            say(f"shellenv: {emptied.message}")
+            if not ask(f"Is that meant, and {emptied.other} to be emptied, too?"):
+                raise
+            outcome = bracket.sync(ctx, asked._replace(accept_empty=True), direction)
     if chosen.json:
         write(report.as_json(outcome, label))
     elif chosen.dry_run:
@@ -81,7 +88,7 @@ def commands(ctx: Context, found: Settings, name: str | None, direction: str) ->
     ssh = ["ssh", *words(ctx, dock)]
     there = f"{found.remote_root}/USER/{found.name}"
     own = f"{found.remote_root}/USER/.shellenv/{found.name}"
-    if direction == bracket.UP:
+    if direction == UP:
         command = transfer.push(ssh, found.root, there, own, "SYNC", True, False)
     else:
         staging = f"{found.root}/{os.fsdecode(place.IN)}"
