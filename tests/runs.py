@@ -49,6 +49,7 @@ class Environment:
             f"[shellenv.run]\ndefault_image = {images.base}\n",
         )
         (self.root / "sub" / "dir").mkdir(parents=True)
+        (self.root / ".git").mkdir()  # the root, and not where one stands
         user.own(self.home)
         user.use_engine()
         if name == "venv":
