@@ -33,6 +33,10 @@ done"""
 """Prints a line each time that the command, the only child of docker's init, is stopped."""
 
 
+REMINDERS = (0.3, 0.7, 2, 5)
+"""Seconds, one after the other."""
+
+
 def run(
     engine: Engine,
     name: str,
@@ -67,6 +71,7 @@ class _Terminal:
 
     def run(self) -> End:
         _thread.start_new_thread(self._watch, ())
+        _thread.start_new_thread(self._remind, ())
         try:
             end = supervise(
                 self.argv,
@@ -109,6 +114,15 @@ class _Terminal:
         with suppress(EngineError):
             signal_group(self.engine, self.path, number)
 
+    def _remind(self) -> None:
+        """Tell the client again that the window may have changed, while it is young: it begins to
+        listen only after it has asked once. Runs in a thread."""
+        for pause in REMINDERS:
+            time.sleep(pause)
+            if self.done:
+                return
+            os.killpg(0, signal.SIGWINCH)
+
     # Ctrl-Z
 
     def _watch(self) -> None:
@@ -118,7 +132,6 @@ class _Terminal:
             made = self._once_there(command)
             if not made:
                 return
-            os.killpg(0, signal.SIGWINCH)  # the client may have missed one before it listened
             start = f"/exec/{made}/start"
             with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as lines:
                 while chunk := lines.recv(1 << 12):

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +54,7 @@ class Environment:
             f"[shellenv.run]\ndefault_image = {images.base}\n",
         )
         (self.root / "sub" / "dir").mkdir(parents=True)
+        (self.root / ".git").mkdir()  # the root, and not where one stands
         user.own(self.home)
         user.use_engine()
         if name == "venv":
@@ -89,17 +90,20 @@ class Environment:
         self.env = dict(word.split("=", 1) for word in shown.split("\0") if "=" in word)
 
     def remove(self) -> None:
-        """Remove what runs leave on purpose: images, and the volume of the home."""
-        if self.shell is not None:
+        """Remove what runs leave on purpose: images, and the volume of the home. Those of projects
+        that are gone go as well: a test run that was killed has left them."""
+        if self.shell is not None:  # a dock goes as a whole
             self.shell.kill()
             self.shell.wait()
-        label = f"label=shellenv.project={self.root}"
-        for volume in self.engine("volume", "ls", "-qf", label).split():
-            self.engine("volume", "rm", volume)
-        while images := self.engine("image", "ls", "-qf", label).split():
-            for image in images:  # those that others were made from go last
-                with suppress(subprocess.CalledProcessError):
-                    self.engine("image", "rm", image)
+            return
+        gone = {path for path in (*_labels("image"), *_labels("volume")) if _is_gone(path)}
+        for path in (str(self.root), *gone):
+            label = f"label=shellenv.project={path}"
+            for volume in engine("volume", "ls", "-qf", label).split():
+                _try("volume", "rm", volume)
+            while images := engine("image", "ls", "-qf", label).split():
+                if sum(_try("image", "rm", image) for image in images) == 0:
+                    break  # those that others were made from go last
 
     def as_user(self) -> list[str]:
         return self.user.argv()
@@ -229,6 +233,31 @@ class Terminal:
         found = int(self.child.match[1])
         self.wait()
         return found
+
+
+def _labels(kind: str) -> set[str]:
+    """The projects that have images or volumes."""
+    names = engine(kind, "ls", "-qf", "label=shellenv.project").split()
+    path = "Config.Labels" if kind == "image" else "Labels"
+    form = f'{{{{index .{path} "shellenv.project"}}}}'
+    try:
+        return set(engine(kind, "inspect", "-f", form, *names).splitlines()) if names else set()
+    except subprocess.CalledProcessError:  # others remove theirs meanwhile
+        return set()
+
+
+def _is_gone(project: str) -> bool:
+    """Is this the project of a test that is over? `base` in conftest.py names the directory."""
+    base = re.match(r"/\w+/shellenv-docks-[^/]+", project)
+    return base is not None and not Path(base[0]).exists()
+
+
+def _try(*words: str) -> bool:
+    try:
+        engine(*words)
+    except subprocess.CalledProcessError:
+        return False
+    return True
 
 
 def pids(text: str) -> list[int]:

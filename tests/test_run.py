@@ -182,7 +182,7 @@ def project(container: Environment) -> Iterator[Environment]:
     """The project of `container`, without what a test before has put there."""
     yield container
     for path in container.root.iterdir():
-        if path.name != "sub":
+        if path.name not in ("sub", ".git"):
             subprocess.run(["rm", "-rf", path], check=True)
     personal(container, "").unlink()
 
