@@ -128,7 +128,7 @@ class _Supervisor:
             return self._wait(watched)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            if self.hung_up:  # it comes once more when the shell has ended, too
+            if self.had_terminal and not has_terminal():  # SIGHUP comes for more than one reason
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
             if self.reap:
                 self._end_descendants()

@@ -174,14 +174,17 @@ def test_in_a_pipeline_it_has_none(environment: Environment) -> None:
 def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
     environment: Environment,
 ) -> None:
-    seen = '[ "$(stty size)" != "44 888" ] || { stty size; exit 7; }'
-    code = f"stty size; trap '{seen}' WINCH; echo wait; while :; do sleep 0.05; done"
+    code = (
+        "import os, signal; size = os.get_terminal_size; "
+        "changed = lambda *_: (print('now', *size(), flush=True), size()[1] == 44 and os._exit(7));"
+        "signal.signal(signal.SIGWINCH, changed); print('first', *size(), flush=True);"
+        "[signal.pause() for _ in range(99)]"
+    )
     with environment.terminal() as terminal:
-        terminal.type(environment.words("bash", "-c", code))
-        terminal.expect("\r\n33 999\r\n")
-        terminal.expect("wait")
+        terminal.type(environment.words("python3", "-c", code))
+        terminal.expect("first 999 33\r\n")
         terminal.child.setwinsize(44, 888)
-        terminal.expect("44 888")
+        terminal.expect("now 888 44\r\n")
         terminal.wait()
         assert terminal.status() == 7
 
