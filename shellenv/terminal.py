@@ -70,8 +70,12 @@ class _Terminal:
         self.done = False
 
     def run(self) -> End:
+        # Signals are for the thread that looks after the client: one that another thread took would
+        # raise what ends a run (see progress), instead of being passed on.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         _thread.start_new_thread(self._watch, ())
         _thread.start_new_thread(self._remind, ())
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
             end = supervise(
                 self.argv,
