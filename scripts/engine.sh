@@ -73,7 +73,7 @@ exec {lock}>/run/lock/shellenv-engine.lock
 flock "$lock" # others may be at it, in another checkout
 engine_parts=(dockerd:docker.io iptables)
 ! answers || engine_parts=() # whoever installed it
-scripts/parts.sh "${engine_parts[@]}" debootstrap rsync ssh:openssh-client sshd:openssh-server
+scripts/parts.sh "${engine_parts[@]}" debootstrap rsync ssh:openssh-client sshd:openssh-server docker-compose
 answers || start_engine
 wait_for_engine
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from dock import RealDock
+from dock import Images, RealDock
 from harness import TIMEOUT, Home, Result, Session, Shell, Trace, write
 from proxies import Proxy
 from servers import User, frozen, refusing
@@ -713,6 +713,20 @@ def test_docker_py_is_a_client_like_any_other(bash: Shell, gpu: RealDock) -> Non
         client = docker.DockerClient(base_url=session.value("DOCKER_HOST"))
         assert client.info()["Name"] == gpu.exec("hostname").strip()
         client.close()
+
+
+@pytest.mark.needs("docker-compose")
+def test_docker_compose_is_a_client_like_any_other(
+    bash: Shell, gpu: RealDock, images: Images
+) -> None:
+    gpu.load(images.base)
+    file = f"version: '3'\nservices:\n  one:\n    image: {images.base}\n    command: cat /etc/hostname\n"
+    write(bash.home.path / "compose" / "docker-compose.yml", file)
+    code = (
+        "dock gpu; cd compose; docker-compose up --no-color >/dev/null 2>&1; docker-compose ps -q"
+    )
+    (container,) = bash.script(code).ok().split()
+    assert gpu.docker("inspect", "-f", "{{.State.ExitCode}}", container) == "0\n"
 
 
 def test_a_key_that_only_an_agent_has_is_enough(bash: Shell, sailor: Sailor, gpu: RealDock) -> None:
