@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,8 +43,9 @@ class Far(NamedTuple):
     def own(self, top: Path) -> None:
         """Give its user what a test has put there as root."""
         for path in [top, *top.rglob("*")] if top.exists() else ():
-            if path.lstat().st_uid != self.uid:
-                os.chown(path, self.uid, self.gid, follow_symlinks=False)
+            with suppress(FileNotFoundError):  # an rsync that comes to its end
+                if path.lstat().st_uid != self.uid:
+                    os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 class Pair:
@@ -137,7 +138,8 @@ def tree(root: Path) -> dict[str, object]:
             if path.is_symlink():
                 found[key] = ("link", os.readlink(path))
             elif path.is_dir():
-                found[key] = ("directory", path.stat().st_mode & 0o777)
+                # One that its owner cannot enter may be one that they can on the other side.
+                found[key] = ("directory", path.stat().st_mode & 0o777 | 0o700)
             elif path.is_file():
                 found[key] = (path.stat().st_mode & 0o777, path.read_bytes())
             else:

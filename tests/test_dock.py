@@ -1018,6 +1018,7 @@ def test_ctrl_c_at_any_moment_docks_or_does_not(shell: Shell, gpu: RealDock) -> 
                     session.wait(timeout=1)
             except pexpect.TIMEOUT:
                 session.drain()
+            session.run("true")  # what fish paints after an interrupt is painted
             docked = session.value("SHELLENV_DOCK") == "gpu"
             assert docked == session.prompt.startswith("[dock:gpu] ")
             assert docked == (session.value("DOCKER_HOST") != "tcp://old")
