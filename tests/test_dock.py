@@ -190,14 +190,11 @@ def test_any_order_of_docking_casting_off_entering_and_leaving_restores_everythi
 ) -> None:
     del gpu
     sailor.know(other_dock, "lab")
-    projects = [sailor.home.projects / name for name in ("a", "b")]
-    for project in (*projects, projects[0] / "inner"):
-        write(project / "dockerutils.cfg", LAYERED.format(project.name))
     write(sailor.home.path / ".venv/a/bin/activate", ACTIVATE)
     write(sailor.home.path / ".venv/a/bin/activate.fish", ACTIVATE_FISH)
     sailor.user.own(sailor.home.path)
-    for project in (*projects, projects[0] / "inner"):
-        assert sailor.user.run("shellenv", "allow", project).status == 0
+    projects = [layered(sailor, "a"), layered(sailor, "b")]
+    layered(sailor, "a/inner")
     steps = {
         "dock gpu": "dock gpu",
         "dock lab": "dock lab",
@@ -239,6 +236,15 @@ def test_any_order_of_docking_casting_off_entering_and_leaving_restores_everythi
     assert change(shell) == {}
 
 
+def layered(sailor: Sailor, name: str) -> Path:
+    """A project, allowed, that sets what docks set, too."""
+    project = sailor.home.projects / name
+    write(project / "dockerutils.cfg", LAYERED.format(project.name))
+    sailor.user.own(sailor.home.projects)
+    assert sailor.user.run("shellenv", "allow", project).status == 0
+    return project
+
+
 ACTIVATE = """\
 deactivate () {
     if [ -n "${_OLD_VIRTUAL_PATH:-}" ] ; then PATH="$_OLD_VIRTUAL_PATH" ; export PATH; fi
@@ -269,10 +275,7 @@ def test_a_project_gets_and_takes_back_its_docker_host_beneath_the_dock(
     shell: Shell, sailor: Sailor, gpu: RealDock
 ) -> None:
     del gpu
-    project = sailor.home.projects / "a"
-    write(project / "dockerutils.cfg", LAYERED.format("a"))
-    sailor.user.own(project)
-    assert sailor.user.run("shellenv", "allow", project).status == 0
+    project = layered(sailor, "a")
     code = [shell.set("DOCKER_HOST", "tcp://old")]
     show = shell.show("DOCKER_HOST")
     for order in (
@@ -335,10 +338,7 @@ def test_a_child_shell_of_any_kind_is_docked_and_can_cast_off(
 
 
 def test_exec_status_and_ls_dock_know(bash: Shell, sailor: Sailor, gpu: RealDock) -> None:
-    project = sailor.home.projects / "a"
-    write(project / "dockerutils.cfg", LAYERED.format("a"))
-    sailor.user.own(project)
-    assert sailor.user.run("shellenv", "allow", project).status == 0
+    project = layered(sailor, "a")
     code = [
         "dock gpu",
         f"shellenv exec {project} -- sh -c 'echo $STAGE $SHELLENV_DOCK $DOCKER_HOST'",
@@ -490,10 +490,7 @@ def test_the_marker_of_the_dock_and_of_the_project_come_and_go_by_themselves(
     shell: Shell, sailor: Sailor, gpu: RealDock
 ) -> None:
     del gpu
-    project = sailor.home.projects / "a"
-    write(project / "dockerutils.cfg", LAYERED.format("a"))
-    sailor.user.own(project)
-    assert sailor.user.run("shellenv", "allow", project).status == 0
+    project = layered(sailor, "a")
 
     def markers(session: Session) -> set[str]:
         return {mark for mark in ("[dock:gpu]", "(a)") if mark in session.prompt}

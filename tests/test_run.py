@@ -280,11 +280,11 @@ def test_setup_runs_once_as_root_and_again_when_it_changes(project: Environment)
 
 
 def test_the_project_may_be_elsewhere_in_the_container(project: Environment) -> None:
-    personal(project, "[shellenv.run]\ncontainer_dir = /work/it\n[shellenv.path]\nprepend = b\n")
+    personal(project, "[shellenv.run]\ncontainer_dir = /inside/it\n[shellenv.path]\nprepend = b\n")
     code = "pwd; echo ${PATH%%:*} $SHELLENV_ROOT"
     said(project)
     found = project.ok("sh", "-c", code, cwd="sub/dir").decode().split()
-    assert found == ["/work/it/sub/dir", "/work/it/b", "/work/it"]
+    assert found == ["/inside/it/sub/dir", "/inside/it/b", "/inside/it"]
 
 
 def test_volumes_come_from_the_settings_and_the_options(project: Environment) -> None:

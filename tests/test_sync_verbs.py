@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from docksync import contents, tree
-from harness import Result, require, strict
-from servers import Server, User, python_for_others
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="shellenv-verbs-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="module")
-def somebody(base: Path) -> Iterator[User]:
-    require("ssh", "rsync", "setpriv", "useradd")
-    python = python_for_others() if os.geteuid() == 0 else None
-    if python is None or not os.path.exists("/usr/sbin/sshd"):
-        message = "needs root, sshd, and a Python that other users can run"
-        (pytest.fail if strict() else pytest.skip)(message)
-    assert python is not None
-    user = User(base, f"shellenvv{os.getpid()}", python)
-    yield user
-    user.remove()
+from harness import Result
+from servers import Server, User
 
 
 @pytest.fixture(scope="module")
 def server(base: Path, somebody: User) -> Iterator[Server]:
-    server = Server(base / "dock", somebody, "127.0.0.1", programs=":/usr/bin:/bin")
+    server = Server(base / "sync-dock", somebody, "127.0.0.1", programs=":/usr/bin:/bin")
     yield server
     server.stop()
 
