@@ -54,6 +54,10 @@ def choose(config: Config, root: str, name: str, user: str, option: str = "") ->
             f"docker/ has several images: {', '.join(own)}",
             f"name one: run-shell --image {own[0]}, or [shellenv.run] image = {own[0]}",
         )
+    dockerfile = f"{root}/docker/Dockerfile"
+    if os.path.isfile(dockerfile):
+        reason = "docker/Dockerfile is the project's"
+        return Base(f"{component(name)}:{tag(user)}", reason, Build(dockerfile, root))
     for file in DEVCONTAINERS:
         found = _devcontainer(root, file, name, user)
         if found is not None:

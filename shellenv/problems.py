@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from shellenv.ssh import Done
 
 
+SPELLING = "is it spelled right? ls-dock lists the known docks"
+
+
 class Problem(NamedTuple):
     """Why a machine does not answer. `kind` is for programs; the rest is as in ShellenvError."""
 
@@ -90,7 +93,7 @@ def _ssh_problem(text: str, name: str, settings: Mapping[str, str], limit: int) 
     if "Could not resolve hostname" in text:
         found = re.search(r"Could not resolve hostname (\S+?):? ", text)
         host = found[1].rstrip(":") if found else name
-        return Problem("name", f"{host} is not a name that can be found", "is it spelled right?")
+        return Problem("name", f"{host} is not a name that can be found", SPELLING)
     return _connect_problem(text, name, settings, limit)
 
 

@@ -75,7 +75,11 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     add("--no-sync", action="store_true", help="do not synchronise with the dock")
     add("--print", action="store_true", help="print the command line, and do not run it")
     add("--keep", action="store_true", help="do not remove the container at the end")
-    chosen = options.parse_args(own)
+    chosen, others = options.parse_known_args(own)
+    if others and not others[0].startswith("-"):
+        options.error(f"put -- before the command: run-shell -- {' '.join(others)}")
+    if others:
+        options.error(f"unrecognized arguments: {' '.join(others)}")
     if position < len(args) and not command:
         options.error("there is no command behind --")
     variables = []

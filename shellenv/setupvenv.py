@@ -39,6 +39,10 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         raise error
     project = found.detection.project
     assert project is not None  # for a run there always is one
+    if project.root in ("/", ctx.home):
+        raise ShellenvError(
+            f"{paths.tilde(ctx, project.root)} is no project", "cd into the project first"
+        )
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
     _check_place(ctx, project, path)
     needed = dependencies.find(project.root)

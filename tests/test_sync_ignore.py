@@ -216,14 +216,14 @@ def test_every_rule_says_where_it_was_written(tmp_path: Path) -> None:
     found = chosen(root, "exclude = data:secret\n  more\ninclude = data/labels.csv:**/.cache")
     assert reason(found, "docs/a/b") == "docs (~/project/.dockerignore:3)"
     assert reason(found, "README.md") == ""
-    assert reason(found, "x/__pycache__/y") == "**/__pycache__ (built in)"
-    assert reason(found, "node_modules/x") == "**/node_modules (built in)"
+    assert reason(found, "x/__pycache__/y") == "**/__pycache__ (the default rules)"
+    assert reason(found, "node_modules/x") == "**/node_modules (the default rules)"
     assert reason(found, "data/x") == "data (cfg:2)"
     assert reason(found, "more") == "more (cfg:2)"
     assert reason(found, "data/labels.csv") == ""
     assert reason(found, ".cache/x") == ""
-    assert reason(found, "sub/.git/config") == "**/.git ([shellenv.sync] git)"
-    assert reason(found, ".shellenv-sync/in/x") == ".shellenv-sync (built in)"
+    assert reason(found, "sub/.git/config") == "**/.git (the rule for .git)"
+    assert reason(found, ".shellenv-sync/in/x") == ".shellenv-sync (the default rules)"
 
 
 def test_the_ignore_file_can_be_another_or_none(tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def test_json_says_all_of_it(user: User) -> None:
     assert (user.home / "src/api" / conflict["theirs"]).read_text() == "theirs!"
     left_out = {(row["rule"], row["file"], row["line"]) for row in answer["left_out"]}
     assert ("*.log", "~/src/api/.dockerignore", 1) in left_out
-    assert ("**/__pycache__", "built in", 0) in left_out
+    assert ("**/__pycache__", "the default rules", 0) in left_out
     assert "conflict: deep/down/file was changed on both sides" in result.stderr
-    assert "left out: 1 by built in, 1 by ~/src/api/.dockerignore" in result.stderr
+    assert "left out: 1 by the default rules, 1 by ~/src/api/.dockerignore" in result.stderr
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be(user: User) -> None:

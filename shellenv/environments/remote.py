@@ -40,7 +40,8 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
 
     def sync(direction: Callable[..., wish.Outcome]) -> None:
         outcome = direction(ctx, asked)
-        say(*report.lines(outcome, facts.moniker))
+        if outcome.did_anything:
+            say(*report.lines(outcome._replace(left_out={}), moniker))
         if outcome.problem is not None:
             raise outcome.problem
 
@@ -63,9 +64,14 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
         detached.write(ctx, note)
 
     detached.tell(ctx, where, facts)
+    if ports := scene.request.ports:
+        say(
+            f"shellenv: ports are published at {moniker}; to reach one from here: "
+            f"ssh -N -L PORT:localhost:PORT {moniker}   (-p {ports[0]})"
+        )
     place = Place(
         host=facts.docker_host,
-        name=facts.moniker,
+        name=moniker,
         source=directory(found, facts),
         uid=facts.uid,
         gid=facts.gid,

@@ -25,8 +25,8 @@ DEFAULTS = (
     # caches
     *("**/__pycache__", "**/*.py[co]", "**/.cache", "**/.mypy_cache", "**/.pytest_cache"),
     *("**/.ruff_cache", "**/.hypothesis", "**/.ipynb_checkpoints"),
-    # environments, which are of the machine that they were made on
-    *("**/.venv", "**/.direnv", "**/.tox", "**/.nox", "**/node_modules"),
+    # environments, and what installing leaves: of the machine that they were made on
+    *("**/.venv", "**/.direnv", "**/.tox", "**/.nox", "**/node_modules", "**/*.egg-info"),
 )
 """What is left out unless a rule of the project says otherwise."""
 
@@ -46,8 +46,8 @@ class Rule(NamedTuple):
         return f"{'!' if self.back else ''}{self.pattern}"
 
 
-BUILT_IN = Origin("built in", 0)
-GIT = Rule("**/.git", Origin("[shellenv.sync] git", 0))
+BUILT_IN = Origin("the default rules", 0)
+GIT = Rule("**/.git", Origin("the rule for .git", 0))
 OURS = Rule(OWN.decode(), BUILT_IN)
 
 

@@ -210,7 +210,8 @@ class Remote:
             why = state.splitlines()[-1].removeprefix("cannot ")
             raise ShellenvError(
                 f"cannot use {self.label}:{os.path.dirname(root)}: {why}",
-                f"make a directory for {user} there, or set [shellenv.sync] remote_root",
+                f"make a directory for {user} there, or set [shellenv.sync] remote_root in your "
+                "own dockerutils.cfg",
             )
         return Place(
             user,
