@@ -68,7 +68,6 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_lost -n '' # true if it is, or if docking was interrupted
 end
 
-set -g __shellenv_static (status dirname) # where this file is, and dock.fish
 set -g __shellenv_us \x1f
 set -g __shellenv_none -n '' # words of a `test` that fails
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
@@ -1070,7 +1069,7 @@ end
 # The dock layer is in a file of its own, which most shells never need: each of these loads it, and
 # with it the function that takes its place.
 function __shellenv_load_dock
-    builtin source $__shellenv_static/dock.fish
+    builtin source (string replace -r '[^/]*$' '' -- (status filename))dock.fish
 end
 function dock
     __shellenv_load_dock
@@ -1147,9 +1146,7 @@ if builtin functions -q __shellenv_prompt
     end
 
     if status is-interactive
-        for name in dock ssh-dock unregister-dock
-            complete -c $name -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
-        end
+        complete -c dock -c ssh-dock -c unregister-dock -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
     end
 end
 
