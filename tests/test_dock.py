@@ -1003,7 +1003,9 @@ def test_ctrl_c_while_connecting_leaves_the_shell_as_it_was_and_no_process(
 def test_ctrl_c_at_any_moment_docks_or_does_not(shell: Shell, gpu: RealDock) -> None:
     del gpu
     chance = random.Random(7)
-    with shell.interactive(before=shell.set("DOCKER_HOST", "tcp://old")) as session:
+    old = shell.set("DOCKER_HOST", "tcp://old")
+    with shell.interactive() as other, shell.interactive(before=old) as session:
+        other.run("dock gpu")  # so the connection is there, and each dock is quick
         session.run("dock gpu")
         session.run("castoff")
         for _ in range(12):
