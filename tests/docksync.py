@@ -138,8 +138,9 @@ def tree(root: Path) -> dict[str, object]:
             if path.is_symlink():
                 found[key] = ("link", os.readlink(path))
             elif path.is_dir():
+                mode = path.stat().st_mode & 0o777
                 # One that its owner cannot enter may be one that they can on the other side.
-                found[key] = ("directory", path.stat().st_mode & 0o777 | 0o700)
+                found[key] = ("directory", mode if mode & 0o100 else mode | 0o700)
             elif path.is_file():
                 found[key] = (path.stat().st_mode & 0o777, path.read_bytes())
             else:
