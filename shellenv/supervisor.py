@@ -108,7 +108,7 @@ class _Supervisor:
         self.orphan_signal = orphan_signal
         self.reap = reap
         self.pid = 0
-        self.interrupted = self.hung_up = False
+        self.interrupted = False
         self.had_terminal = has_terminal()
         self.prctl = _prctl()
 
@@ -174,7 +174,6 @@ class _Supervisor:
             else:
                 self.interrupted |= number == signal.SIGINT
                 if number == signal.SIGHUP and self.had_terminal and not has_terminal():
-                    self.hung_up = True
                     signal.setitimer(signal.ITIMER_REAL, GRACE)
                 if sent:
                     self.forward(number)
