@@ -28,6 +28,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_found=                         # the directory that the last look around found
   __shellenv_resting=                       # the directory in which nothing was to be done, and how often
   __shellenv_still_at=                      # the directory that __shellenv_still is about
+  __shellenv_still_found=                   # and what the walk from there found
   __shellenv_tried=                         # a directory that the program could not serve: ask once, not at every prompt
   __shellenv_venv=                          # $VIRTUAL_ENV as we last saw it
   __shellenv_standard=                      # does its deactivate put back all that its activate has touched?
@@ -50,7 +51,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_records=  # what it has set, as it is published
   __shellenv_path_old= # PATH before it
   __shellenv_path_new= # and after
-  __shellenv_titled=   # the state of $VIRTUAL_ENV_PROMPT, after
+  __shellenv_shortcut= # the function that takes it back
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
   unset -v __shellenv_carry
   # The dock layer, of which dock.bash has the rest
@@ -361,28 +362,27 @@ __shellenv_notice() {
 # Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
 # of this one, has done is undone first.
 __shellenv_begin() {
-  __shellenv_again=yes
-  if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then __shellenv_follow; fi
-  if [ "$__shellenv_root" != "$2" ]; then
+  __shellenv_busy=yes
+  __shellenv_key='' # until the end is reached, this has not happened
+  if [[ -n $__shellenv_root || ${VIRTUAL_ENV-} != "$__shellenv_venv" ]]; then __shellenv_begin_again "$2" "$3"; fi
+  __shellenv_entering=$1 __shellenv_root=$2 __shellenv_path='' __shellenv_enter_code='' __shellenv_saying=$__shellenv_nl
+}
+
+# The same where something is to be undone or has been done by hand: ROOT HOOK-IDS.
+__shellenv_begin_again() {
+  local __shellenv_again=yes
+  __shellenv_follow
+  if [ "$__shellenv_root" != "$1" ]; then
     __shellenv_again=''
     __shellenv_declined=''
+    unset -v __shellenv_carry
   fi
-  __shellenv_key='' # until the end is reached, this has not happened
-  __shellenv_busy=yes
-  if [[ -z $__shellenv_again ]]; then unset -v __shellenv_carry; fi
-  if [[ -n $__shellenv_root ]]; then __shellenv_undo "$__shellenv_nl$3" "$__shellenv_again"; fi
-  __shellenv_entering=$1
-  __shellenv_root=$2
-  __shellenv_path=''
-  __shellenv_enter_code=''
-  __shellenv_saying=$__shellenv_nl
+  if [[ -n $__shellenv_root ]]; then __shellenv_undo "$__shellenv_nl$2" "$__shellenv_again"; fi
 }
 
 # All changes are made: this is the state of the shell from now on.
 __shellenv_end() {
-  __shellenv_key=$__shellenv_entering
-  __shellenv_venv=${VIRTUAL_ENV-}
-  __shellenv_said=$__shellenv_saying
+  __shellenv_key=$__shellenv_entering __shellenv_venv=${VIRTUAL_ENV-} __shellenv_said=$__shellenv_saying
   unset -v __shellenv_carry
   __shellenv_publish
   __shellenv_busy=''
@@ -393,25 +393,13 @@ __shellenv_end() {
 #
 # Mostly, nothing is in the way of what a project sets, and nothing of that has changed when it is
 # left. Then the snippet makes its changes in a row, with one test before, and takes them back in a
-# row, with one test before: __shellenv_shortcut, which it defines. No primitive runs and no log is
-# kept, because what was done follows from the snippet: __shellenv_long says it in records.
-
-# Source the activate script of VENV, a standard one.
-__shellenv_source_activate() {
-  local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
-  # shellcheck source=/dev/null
-  . "$1/bin/activate"
-  __shellenv_ours=${VIRTUAL_ENV-}
-  __shellenv_titled=${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}
-}
+# row, with one test before. No primitive runs and no log is kept, because what was done follows from
+# the snippet: __shellenv_long says it in records. (A function is copied each time that it is called,
+# so what is rare is in functions of its own.)
 
 # Go back the short way; false, and nothing is done, if anything has changed.
 __shellenv_back() {
-  if [ "$PATH" != "$__shellenv_path_new" ] || [ "${VIRTUAL_ENV-}" != "$__shellenv_ours" ]; then return 1; fi
-  # Every generated activate script keeps the old PATH there as long as there is something to undo.
-  if [[ -n $__shellenv_ours && -z ${_OLD_VIRTUAL_PATH-} ]]; then return 1; fi
-  if [[ -n $__shellenv_ours ]] && ! declare -F deactivate >/dev/null; then return 1; fi
-  __shellenv_shortcut 2>/dev/null || return
+  "$__shellenv_shortcut" || return
   if [[ -n $__shellenv_ours ]]; then
     deactivate
     if [[ -n ${VIRTUAL_ENV-} ]]; then # that was a function of the user's
@@ -420,20 +408,12 @@ __shellenv_back() {
     fi
   fi
   PATH=$__shellenv_path_old
-  __shellenv_ours=''
-  __shellenv_short=''
+  __shellenv_ours='' __shellenv_short=''
 }
 
 # From the short way to the long one: the log that the primitives would have left.
 __shellenv_long() {
   __shellenv_split "$__shellenv_records"
-  if [[ -n $__shellenv_ours ]]; then
-    __shellenv_words=(
-      e VIRTUAL_ENV - "=$__shellenv_ours"
-      e VIRTUAL_ENV_PROMPT - "$__shellenv_titled"
-      ${__shellenv_words[@]+"${__shellenv_words[@]}"}
-    )
-  fi
   __shellenv_log=(
     p PATH "=$__shellenv_path_old" "=$__shellenv_path_new"
     ${__shellenv_words[@]+"${__shellenv_words[@]}"} ${__shellenv_log[@]+"${__shellenv_log[@]}"}
@@ -453,7 +433,18 @@ __shellenv_undo() {
     __shellenv_long
   fi
   if [[ -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
-  __shellenv_restore "$2" 2>/dev/null # what became readonly meanwhile stays, and silently
+  if [[ ${#__shellenv_log[@]} -eq 4 && ${__shellenv_log[0]} == m ]]; then
+    __shellenv_unmark "${__shellenv_log[3]#=}"
+    __shellenv_log=()
+  elif [[ ${#__shellenv_log[@]} -gt 0 ]]; then
+    __shellenv_restore "$2" 2>/dev/null # what became readonly meanwhile stays, and silently
+  fi
+}
+
+# Take the marker TEXT out of the prompt.
+__shellenv_unmark() {
+  if [[ -n ${PS1-} ]]; then PS1=${PS1/"$1"/}; fi
+  if [[ -n ${_OLD_VIRTUAL_PS1-} ]]; then _OLD_VIRTUAL_PS1=${_OLD_VIRTUAL_PS1/"$1"/}; fi
 }
 
 # Run the leave code of the entered hooks, but of those in KEEP.
@@ -527,11 +518,7 @@ __shellenv_restore() {
           __shellenv_unpath _OLD_VIRTUAL_PATH "${__shellenv_log[__shellenv_i + 2]#=}" "${__shellenv_log[__shellenv_i + 3]#=}"
         fi
         ;;
-      m)
-        __shellenv_n=${__shellenv_log[__shellenv_i + 3]#=}
-        if [[ -n ${PS1-} ]]; then PS1=${PS1/"$__shellenv_n"/}; fi
-        if [[ -n ${_OLD_VIRTUAL_PS1-} ]]; then _OLD_VIRTUAL_PS1=${_OLD_VIRTUAL_PS1/"$__shellenv_n"/}; fi
-        ;;
+      m) __shellenv_unmark "${__shellenv_log[__shellenv_i + 3]#=}" ;;
       f)
         unset -f "$__shellenv_n"
         if [[ ${__shellenv_log[__shellenv_i + 2]} == !* ]]; then
@@ -621,56 +608,52 @@ __shellenv_unpath() {
 
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
-  __shellenv_key=''
-  __shellenv_busy=yes
+  __shellenv_key='' __shellenv_busy=yes
   __shellenv_undo "$__shellenv_nl" ''
-  __shellenv_root=''
-  __shellenv_said=$__shellenv_nl
-  __shellenv_declined=''
-  __shellenv_venv=${VIRTUAL_ENV-}
-  __shellenv_publish
+  __shellenv_root='' __shellenv_said=$__shellenv_nl __shellenv_declined='' __shellenv_venv=${VIRTUAL_ENV-}
+  unset -v __shellenv_carry __SHELLENV_UNDO
+  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then unset -v "${!__SHELLENV_UNDO_@}"; fi
   __shellenv_busy=''
 }
 
 # --- the undo log for other shells -----------------------------------------------------------------
 
 # Export the log, so that a child shell of any kind can undo what it inherits: its words, with a unit
-# separator (0x1f) behind each. In words that contain one, and %, they are percent-encoded.
+# separator (0x1f) behind each.
 __shellenv_publish() {
-  local IFS='' text word words
-  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then
-    for word in ${!__SHELLENV_UNDO_@}; do unset -v "$word"; done
-  fi
-  if [[ -z $__shellenv_root ]]; then
-    unset -v __SHELLENV_UNDO
-    return 0
-  fi
-  text=$__shellenv_key$__shellenv_root${__shellenv_log[*]}
-  if [[ -n $__shellenv_short ]]; then text=$text$__shellenv_path_new${VIRTUAL_ENV-}$__shellenv_titled; fi
-  if [[ $text != *"$__shellenv_us"* && $text != *%* ]]; then
-    IFS=$__shellenv_us
-    text="#${IFS}1$IFS$__shellenv_key$IFS$__shellenv_root$IFS${__shellenv_log[*]}${__shellenv_log[0]:+$IFS}"
-    if [[ -n $__shellenv_short ]]; then
-      text=${text}p${IFS}PATH$IFS=$__shellenv_path_old$IFS=$__shellenv_path_new$IFS
-      if [[ -n $__shellenv_ours ]]; then
-        text=${text}e${IFS}VIRTUAL_ENV$IFS-$IFS=$VIRTUAL_ENV${IFS}e${IFS}VIRTUAL_ENV_PROMPT$IFS-$IFS
-        text=$text$__shellenv_titled$IFS
-      fi
-      text=$text$__shellenv_records
+  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then unset -v "${!__SHELLENV_UNDO_@}"; fi
+  if [[ -n $__shellenv_short && $__shellenv_key$__shellenv_root$__shellenv_path_new != *[%$__shellenv_us]* ]]; then
+    __shellenv_text=p${__shellenv_us}PATH$__shellenv_us=$__shellenv_path_old$__shellenv_us=$__shellenv_path_new
+    __shellenv_text=$__shellenv_key$__shellenv_us$__shellenv_root$__shellenv_us$__shellenv_text$__shellenv_us$__shellenv_records
+    if [[ ${#__shellenv_log[@]} -eq 0 ]] || __shellenv_join; then
+      export __SHELLENV_UNDO="#${__shellenv_us}1$__shellenv_us$__shellenv_text"
+      if [[ ${#__shellenv_text} -lt 30000 ]]; then return 0; fi
     fi
-  else
-    if [[ -n $__shellenv_short ]]; then __shellenv_long; fi
-    words=("$__shellenv_key" "$__shellenv_root" ${__shellenv_log[@]+"${__shellenv_log[@]}"})
+  fi
+  __shellenv_publish_long
+}
+
+# Append the log to __shellenv_text; false if something in it must be encoded.
+__shellenv_join() {
+  local IFS=$__shellenv_us
+  __shellenv_text=$__shellenv_text${__shellenv_log[*]}$IFS
+  IFS=''
+  [[ ${__shellenv_log[*]} != *[%$__shellenv_us]* ]]
+}
+
+# The same for a log that is long, or has words with a separator or % in them: percent-encoded, and
+# in slices. One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
+__shellenv_publish_long() {
+  local IFS='' text word words
+  if [[ -n $__shellenv_short ]]; then __shellenv_long; fi
+  words=("$__shellenv_key" "$__shellenv_root" ${__shellenv_log[@]+"${__shellenv_log[@]}"})
+  text=${words[*]}
+  if [[ $text == *[%$__shellenv_us]* ]]; then
     words=("${words[@]//%/%25}")
     words=("${words[@]//"$__shellenv_us"/%1F}")
-    IFS=$__shellenv_us
-    text="#${IFS}1$IFS${words[*]}$IFS"
   fi
-  # One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
-  if [[ ${#text} -lt 30000 ]]; then
-    export __SHELLENV_UNDO="$text"
-    return 0
-  fi
+  IFS=$__shellenv_us
+  text="#${IFS}1$IFS${words[*]}$IFS"
   export __SHELLENV_UNDO="${text:0:30000}"
   for ((word = 1; ${#text} > word * 30000; word++)); do
     export "__SHELLENV_UNDO_$word=${text:word*30000:30000}"
@@ -743,34 +726,37 @@ __shellenv_update() {
   if [[ -n ${PWD-} && $__shellenv_key == "$PWD" && ${VIRTUAL_ENV-} == "$__shellenv_venv" ]]; then
     if __shellenv_fresh; then return 0; fi
   elif [[ -n $__shellenv_still_at && $__shellenv_still_at == "${PWD-}" ]] && __shellenv_still; then
+    __shellenv_found=$__shellenv_still_found
+    if [[ $__shellenv_found != "$__shellenv_key" || -n $__shellenv_root && ${VIRTUAL_ENV-} != "$__shellenv_venv" ]] ||
+      { [[ -n $__shellenv_root ]] && ! __shellenv_fresh; }; then
+      __shellenv_arrive
+    fi
     return 0
   elif [[ -n ${PWD-} && $__shellenv_loaded == "$PWD" && $__shellenv_key != "$PWD" ]] && __shellenv_fresh; then
     __shellenv_found=$PWD
     __shellenv_apply
     return 0
   fi
-  if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
-    if ! __shellenv_settings; then
-      __shellenv_ask
-      return 0
-    fi
+  if __shellenv_settings; then
+    __shellenv_look_around
+    __shellenv_arrive
   else
-    case ${HOME-} in
-      /*) __shellenv_venvs=$HOME/.venv ;;
-      *) __shellenv_venvs=/dev/null/.venv ;;
-    esac
+    __shellenv_ask
   fi
-  __shellenv_look_around
+}
+
+# Make the changes that what was found calls for.
+__shellenv_arrive() {
   if [[ -z $__shellenv_found ]]; then
     if [[ -n $__shellenv_root ]]; then __shellenv_leave; else __shellenv_rest; fi
-  elif [ "$__shellenv_found" = "$__shellenv_key" ] && __shellenv_fresh; then
-    if [ "${VIRTUAL_ENV-}" != "$__shellenv_venv" ]; then
+  elif [[ $__shellenv_found == "$__shellenv_key" ]] && __shellenv_fresh; then
+    if [[ ${VIRTUAL_ENV-} != "$__shellenv_venv" ]]; then
       __shellenv_follow
       if [[ -z ${VIRTUAL_ENV-} && -z $__shellenv_declined ]]; then __shellenv_apply; fi
     else
       __shellenv_rest
     fi
-  elif [ "$__shellenv_found" = "$__shellenv_loaded" ] && __shellenv_fresh || __shellenv_load "$__shellenv_found"; then
+  elif [[ $__shellenv_found == "$__shellenv_loaded" ]] && __shellenv_fresh || __shellenv_load "$__shellenv_found"; then
     __shellenv_apply
   else
     __shellenv_ask
@@ -811,9 +797,8 @@ __shellenv_look_around() {
   __shellenv_top=$directory
 }
 
-# Nothing is to be done here. The third time in a row, put the walk that finds that out into one test,
-# which takes half the time: __shellenv_still. Its first condition is all that the walk depends on
-# besides files.
+# Nothing is to be done here. The third time in a row, put the walk that finds what is found here into
+# one test, which takes half the time: __shellenv_still.
 __shellenv_rest() {
   case $__shellenv_resting in
     "2 ${PWD-}") ;;
@@ -830,9 +815,9 @@ __shellenv_rest() {
     return 0
   fi
   local directory=$PWD name path code
-  printf -v code %q "${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}"
+  printf -v code %q "${HOME-}:"
   # shellcheck disable=SC2016 # it is to expand when the test is made
-  code='[[ ${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-} == '$code
+  code='[[ ${HOME-}:${SHELLENV_VENV_DIR-} == '$code
   for path in "$__shellenv_config/dockerutils.cfg" /etc/shellenv/dockerutils.cfg; do
     printf -v code '%s && ! -e %q' "$code" "$path"
   done
@@ -844,13 +829,21 @@ __shellenv_rest() {
     done
     directory=${directory%/*}
   done
-  __shellenv_define "__shellenv_still() { $code ]]${__shellenv_key:+ && __shellenv_fresh}; }"
+  __shellenv_define "__shellenv_still() { $code ]]; }"
   __shellenv_still_at=$PWD
+  __shellenv_still_found=$__shellenv_found
 }
 
-# Where the virtual environments are, into __shellenv_venvs, when that is not the default; false if
-# only the program can say, which reads the configuration.
+# Where the virtual environments are, into __shellenv_venvs; false if only the program can say, which
+# reads the configuration.
 __shellenv_settings() {
+  if [[ -z ${SHELLENV_VENV_DIR-} && ! -e $__shellenv_config/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg ]]; then
+    case ${HOME-} in
+      /*) __shellenv_venvs=$HOME/.venv ;;
+      *) __shellenv_venvs=/dev/null/.venv ;;
+    esac
+    return 0
+  fi
   if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
     # shellcheck disable=SC2088 # as it was written
     case $SHELLENV_VENV_DIR:${HOME-} in

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from shellenv.byheart import Script
 from shellenv.config import Entry, Origin, is_yes, split_paths
 
 SECRET = "credstash:"
@@ -68,10 +69,12 @@ class Group(NamedTuple):
 
 
 class Venv(NamedTuple):
-    """A virtual environment, and what its activate script touches beyond the usual."""
+    """A virtual environment; its activate script, if that is known by heart, or else what the script
+    touches beyond the usual."""
 
     path: str
     words: tuple[str, ...] = ()
+    script: Script | None = None
 
 
 class Plan(NamedTuple):

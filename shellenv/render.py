@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 from shellenv import precompiled, state
+from shellenv.byheart import Script
 from shellenv.plan import Alias, Plan, Ref, Value, Variable
 from shellenv.shells import HOOK_VERSION, PLAIN_IN_FISH, SHELLS, Shell
 from shellenv.survey import PRESENT, Watch
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 RUN = 20
 """Variables set by one call: a shell takes time squared to go through its arguments."""
 
+
+LOOKED_AT = (
+    *("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME"),
+    *("_OLD_VIRTUAL_PATH", "_OLD_VIRTUAL_PYTHONHOME", "_OLD_VIRTUAL_PS1"),
+)
+"""What an activate script that is known by heart may find, keep or clear."""
 
 LOT = 200
 """Variables that fish asks about at once."""
@@ -109,8 +117,7 @@ class Short(NamedTuple):
     """What a shell can set in a row if it is all unset, and take back in a row if it still has it.
 
     `path` is what goes in front of PATH, the environment's directory last; `values` is what the
-    names expand to; `records` is what they leave in the undo log (shellenv.state); `functions` is
-    how many are defined in fish, where an alias is one.
+    names expand to; `records` is what they leave in the undo log (shellenv.state).
     """
 
     variables: tuple[Variable, ...]
@@ -118,7 +125,13 @@ class Short(NamedTuple):
     path: tuple[str, ...]
     values: tuple[str, ...]
     records: str
-    functions: int
+    venv: str = ""
+    script: Script | None = None
+
+    @property
+    def id(self) -> Code:
+        """Another for whatever else is set: a shell may have the functions of several."""
+        return Code(f"{crc32(repr(self).encode('utf-8', 'surrogateescape')):08x}")
 
     @property
     def variable_names(self) -> tuple[Code, ...]:
@@ -127,6 +140,34 @@ class Short(NamedTuple):
     @property
     def alias_names(self) -> tuple[Code, ...]:
         return tuple(Code(alias.name) for alias in self.aliases)
+
+    @property
+    def free(self) -> tuple[Code, ...]:
+        """Names that must not be an alias's: also what a script would unalias."""
+        return (*self.alias_names, *(name for name in self.functions if name == "pydoc"))
+
+    @property
+    def exports(self) -> tuple[tuple[Code, Value], ...]:
+        """The environment's variables and all others."""
+        own = environment_of(self.venv, self.script) if self.script else {}
+        return (
+            *((Code(name), (value,)) for name, value in own.items()),
+            *((Code(variable.name), variable.value) for variable in self.variables),
+        )
+
+    @property
+    def untouched(self) -> tuple[Code, ...]:
+        """Variables that an activate script looks at and must find unset."""
+        return tuple(map(Code, LOOKED_AT)) if self.script else ()
+
+    @property
+    def functions(self) -> tuple[Code, ...]:
+        """What the activate script defines."""
+        return tuple(map(Code, self.script.functions)) if self.script else ()
+
+    @property
+    def code(self) -> Code:
+        return Code(self.script.code if self.script else "")
 
     @property
     def lots(self) -> tuple[tuple[int, tuple[Code, ...]], ...]:
@@ -141,12 +182,12 @@ class Short(NamedTuple):
         return "".join(f"{value}{state.SEPARATOR}" for value in self.values)
 
     @property
-    def states(self) -> str:
-        """The same as states: what is set begins with `=`."""
-        return "".join(f"={value}{state.SEPARATOR}" for value in self.values)
+    def exported(self) -> str:
+        """The same with the attributes that bash says they have."""
+        return "".join(f"x{value}{state.SEPARATOR}" for value in self.values)
 
     @property
-    def exported(self) -> str:
+    def types(self) -> str:
         """The same with the type that zsh says they have."""
         return "".join(f"scalar-export={value}{state.SEPARATOR}" for value in self.values)
 
@@ -156,17 +197,26 @@ class Short(NamedTuple):
         return tuple((alias, Code(alias.value)) for alias in self.aliases)
 
 
+def environment_of(venv: str, script: Script) -> dict[str, str]:
+    """The variables that the activate script `script` of the environment at `venv` exports."""
+    title = {} if script.title is None else {"VIRTUAL_ENV_PROMPT": script.title}
+    return {"VIRTUAL_ENV": venv, **title}
+
+
 def _short(shell: Shell, plan: Plan, plain: Iterable[Variable]) -> Short | None:
     """The short way for `plan`; None if there is nothing to do on it, or if the script of its
-    environment does more than is known."""
+    environment is not known by heart."""
     variables = tuple(plain)
     fish = shell.name == "fish"
     aliases = tuple(filter(_is_plain_in_fish if fish else _is_plain, plan.aliases))
-    if plan.venv.words if plan.venv else not (plan.path or variables or aliases):
+    script = plan.venv.script if plan.venv else None
+    if not script if plan.venv else not (plan.path or variables or aliases):
         return None
     set_ = [("v", v.name, "".join(map(str, v.value))) for v in variables]
     set_ += [("a", alias.name, alias.value) for alias in (() if fish else aliases)]
-    words = (word for kind, name, value in set_ for word in (kind, name, "-", f"={value}"))
+    own = environment_of(plan.venv.path, script) if plan.venv and script else {}
+    records = [("e", name, value) for name, value in own.items()] + set_
+    words = (word for kind, name, value in records for word in (kind, name, "-", f"={value}"))
     front = [directory.path for directory in plan.path]
     if plan.venv:
         front.append(f"{plan.venv.path}/bin")
@@ -176,7 +226,8 @@ def _short(shell: Shell, plan: Plan, plain: Iterable[Variable]) -> Short | None:
         tuple(front),
         tuple(value for _, _, value in set_),
         "".join(state.encode(word) + state.SEPARATOR for word in words),
-        len(aliases) + bool(plan.venv),
+        plan.venv.path if plan.venv else "",
+        script,
     )
 
 

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from shellenv import config, paths, project, schema, trust
+from shellenv import byheart, config, paths, project, schema, trust
 from shellenv.activation import touches
 from shellenv.config import ConfigError, Layer, Origin
 from shellenv.context import Context
@@ -168,12 +168,15 @@ class _Reader:
         )
 
     def venv(self, path: str | None, activate: str) -> Venv | None:
-        """The environment at `path`, and what its script called `activate` touches."""
+        """The environment at `path`, and what is known of its script called `activate`."""
         if path is None:
             return None
         script = f"{path}/bin/{activate}"
         content = _content(script) if self.look(script) else None
         text = (content or b"").decode("utf-8", "surrogateescape")
+        known = byheart.known(text, path)
+        if known:
+            return Venv(path, script=known)
         return Venv(path, touches(text, fish=activate.endswith(".fish")))
 
     def dotenv(self, layers: list[Layer], root: str) -> tuple[Variable, ...]:

@@ -20,51 +20,64 @@ __shellenv_fresh() {
 {% endif %}
 }
 {% if short %}
-__shellenv_clear() {
-  \local -
-  \set +u
-  [[ ${PATH@a} == x && -z ${__shellenv_carry+x}
-    {%- if plan.venv -%} $__shellenv_declined${VIRTUAL_ENV+x}${VIRTUAL_ENV_PROMPT+x}${PYTHONHOME+x} {%- endif -%}
-    {%- for name in short.variable_names -%} ${ {{- name }}+x}${ {{- name }}@a} {%- endfor -%}
-    {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+x} {%- endfor %} ]]
-}
-{% endif %}
-__shellenv_apply() {
-  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
-{% if short %}
-  if [[ -n $__shellenv_attributes ]] && __shellenv_clear{% if plan.venv %} && ! \declare -F deactivate >/dev/null{% endif %}; then
-    __shellenv_shortcut() {
-      \test "
-        {%- for name in short.variable_names -%} ${ {{- name }}+=}${ {{- name }}-}{{ us }} {%- endfor -%}
-        {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+=}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
-      " = {{ short.states }} || \return
-      __shellenv_short=partly
+__shellenv_back_{{ short.id }}() {
+  [[ $- != *u* && $PATH == "$__shellenv_path_new"
+    {%- if plan.venv %} && ${VIRTUAL_ENV-} == {{ plan.venv.path }} && -n ${_OLD_VIRTUAL_PATH-}{% endif %} && "
+    {%- for name in short.variable_names -%} ${ {{- name }}@a}${ {{- name }}-}{{ us }} {%- endfor -%}
+    {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+x}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
+  " == {{ short.exported }} ]]{% if plan.venv %} && \declare -F deactivate >/dev/null{% endif %} || \return
+  __shellenv_short=partly
 {% if short.variables %}
-      \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
+  \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
 
 {% endif %}
 {% if short.aliases %}
-      \unalias{% for name in short.alias_names %} {{ name }}{% endfor %}
+  \unalias{% for name in short.alias_names %} {{ name }}{% endfor %}
 
 {% endif %}
-    }
-    __shellenv_records={{ short.records }}
-    __shellenv_path_old=$PATH
-    __shellenv_path_new={% for directory in short.path %}{{ directory }}:{% endfor %}$PATH
-    __shellenv_short=partly
+}
+{% endif %}
+__shellenv_apply_piecemeal() {
 {% if plan.venv %}
-    __shellenv_standard=yes
-    __shellenv_ours={{ plan.venv.path }}
-    __shellenv_titled=-
-    __shellenv_source_activate {{ plan.venv.path }}
+  __shellenv_activate {{ plan.venv.path }}{% for word in plan.venv.words %} {{ word }}{% endfor %}
+
 {% endif %}
 {% if plan.path %}
-    PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}$PATH
-    if [[ -n ${_OLD_VIRTUAL_PATH-} ]]; then _OLD_VIRTUAL_PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}$_OLD_VIRTUAL_PATH; fi
+  __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
+
 {% endif %}
-    __shellenv_path_new=$PATH
-{% if short.variables %}
-    \export{% for variable in short.variables %} {{ variable.name | code }}={{ variable.value }}{% endfor %}
+{% for run in plain_runs %}
+  __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
+
+{% endfor %}
+{% set aliases = short.aliases if short else plan.aliases %}
+{% if aliases %}
+  __shellenv_alias{% for alias in aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
+
+{% endif %}
+  return 0
+}
+__shellenv_apply() {
+  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
+{% if short %}
+  if [[ -n $__shellenv_attributes && $- != *u* && ${PATH@a} == x && -z ${__shellenv_carry+x}
+    {%- if plan.venv -%} $__shellenv_declined
+      {%- for name in short.untouched -%} ${ {{- name }}+x} {%- endfor -%}
+    {%- endif -%}
+    {%- for name in short.variable_names -%} ${ {{- name }}+x}${ {{- name }}@a} {%- endfor -%}
+    {%- for name in short.free -%} ${BASH_ALIASES[{{ name }}]+x} {%- endfor %} ]]
+    {%- for name in short.functions %} && ! \declare -F {{ name }} >/dev/null{% endfor %}; then
+    __shellenv_shortcut=__shellenv_back_{{ short.id }} __shellenv_records={{ short.records }}
+    __shellenv_path_old=$PATH __shellenv_path_new={% for directory in short.path %}{{ directory }}:{% endfor %}$PATH
+    __shellenv_short=partly
+{% if plan.venv %}
+    __shellenv_ours={{ plan.venv.path }} __shellenv_standard=yes
+{{ short.code }}
+    _OLD_VIRTUAL_PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}$PATH
+{% endif %}
+    PATH=$__shellenv_path_new
+{% if short.exports %}
+    \export{% for name, value in short.exports %} {{ name }}={{ value }}{% endfor %}
 
 {% endif %}
 {% if short.aliases %}
@@ -73,26 +86,10 @@ __shellenv_apply() {
 {% endif %}
     __shellenv_short=wholly
   else
-{% endif %}
-{% if plan.venv %}
-{% if short %}  {% endif %}  __shellenv_activate {{ plan.venv.path }}{% for word in plan.venv.words %} {{ word }}{% endfor %}
-
-{% endif %}
-{% if plan.path %}
-{% if short %}  {% endif %}  __shellenv_prepend{% for directory in plan.path %} {{ directory.path }}{% endfor %}
-
-{% endif %}
-{% for run in plain_runs %}
-{% if short %}  {% endif %}  __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}
-
-{% endfor %}
-{% set aliases = short.aliases if short else plan.aliases %}
-{% if aliases %}
-{% if short %}  {% endif %}  __shellenv_alias{% for alias in aliases %} {{ alias.name }} {{ alias.value }}{% endfor %}
-
-{% endif %}
-{% if short %}
+    __shellenv_apply_piecemeal
   fi
+{% else %}
+  __shellenv_apply_piecemeal
 {% endif %}
 {% for run in runs %}
   __shellenv_set{% for variable in run %} {{ variable.name }} {{ variable.value }}{% endfor %}

@@ -41,7 +41,7 @@ __shellenv_apply() {
         && "
           {%- for name in short.variable_names -%} ${(t) {{- name }}}=${ {{- name }}-}{{ us }} {%- endfor -%}
           {%- for name in short.alias_names -%} ${aliases[{{ name }}]+scalar-export=}${aliases[{{ name }}]-}{{ us }} {%- endfor -%}
-        " == {{ short.exported }} ]] || return
+        " == {{ short.types }} ]] || return
       typeset -g __shellenv_partly=yes
 {% if short.variables %}
       builtin unset{% for name in short.variable_names %} {{ name }}{% endfor %}

@@ -18,7 +18,7 @@ from harness import Home, Shell, make_venv
 from samples import variables
 from snapshot import change, snapshot
 
-from shellenv import render, state
+from shellenv import byheart, render, state
 from shellenv.plan import Plan, Ref, Venv
 
 SHORT = "__shellenv_short"
@@ -118,11 +118,13 @@ class Told(NamedTuple):
 
 def tell(shell: Shell, venvs: Path, before: str, inside: str, again: bool) -> Told:
     """Enter, do `inside`, leave; `again`: the same project anew before that, as after an edit."""
+    script = "activate.fish" if shell.name == "fish" else "activate"
+    text = (venvs / "ours/bin" / script).read_text(encoding="utf-8")
     plan = Plan(
         key="/k",
         root="/r",
         name="n",
-        venv=Venv(str(venvs / "ours")),
+        venv=Venv(str(venvs / "ours"), script=byheart.known(text, str(venvs / "ours"))),
         path=rendering.directories(["/p q", "/r"]),
         variables=rendering.variables(
             {"A": "1", "B": "it's 2", "E": "", "XPATH": "/a::/b", "R": ("x", Ref("A"))}
@@ -152,7 +154,7 @@ def tell(shell: Shell, venvs: Path, before: str, inside: str, again: bool) -> To
         f"{said}{short.partition(chr(10))[2]}{visit.result.stderr}",
         plainly(change(shell, "before", "inside")),
         plainly(change(shell, "before", "after")),
-        frozenset(log),
+        frozenset(record for record in log if record.old != record.new),
         short.partition("\n")[0],
     )
 
