@@ -36,6 +36,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_loaded=          # the directory whose snippet is in memory
   typeset -g __shellenv_found=           # the directory that the last look around found
   typeset -g __shellenv_still_at=        # the directory that __shellenv_still is about
+  typeset -g __shellenv_still_found=     # and what the walk from there found
   typeset -g __shellenv_tried=           # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=            # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=            # the virtual environment that we have activated
@@ -293,31 +294,32 @@ __shellenv_notice() {
   (( ZSH_SUBSHELL || $__shellenv_said[(Ie)$1] )) || print -ru2 -- "shellenv: $1"
 }
 
-# Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
-# of this one, has done is undone first.
-__shellenv_begin() {
-  typeset -g __shellenv_busy=yes
-  if [[ -n "$__shellenv_root" ]]; then
-    local __shellenv_path=''
-    typeset -g __shellenv_key='' # until the end is reached, this has not happened
-    if [[ -z "$__shellenv_short" || -n "${__shellenv_entered[*]}" ]] || ! __shellenv_shortcut; then
-      __shellenv_depart "$3"
-      eval "$__shellenv_code" || :
-      # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
-      # kept from it, because it would put an old one back and lose the user's edits.
-      if [[ -n "$__shellenv_ours" ]]; then
-        __shellenv_path="$PATH"
-        if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
-          __shellenv_unwarned deactivate
-        else
-          deactivate || :
-        fi
+# Undo what a project, or an older state of it, has done: ROOT, of the project that follows, HOOK-IDS
+# (one a line), which stay entered.
+__shellenv_undo() {
+  local __shellenv_path=''
+  # until the end is reached, what follows has not happened
+  typeset -g __shellenv_busy=yes __shellenv_key=''
+  if [[ -n "$__shellenv_short" && -z "${__shellenv_entered[*]}" ]] && __shellenv_shortcut; then
+    if [[ -z "${__shellenv_log[*]}${__shellenv_carry[*]}" && "$PATH" == "$__shellenv_new_path" ]]; then
+      [[ "$__shellenv_root" == "$1" ]] || typeset -g __shellenv_declined=''
+      return 0
+    fi
+  else
+    __shellenv_depart "$2"
+    eval "$__shellenv_code" || :
+    # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
+    # kept from it, because it would put an old one back and lose the user's edits.
+    if [[ -n "$__shellenv_ours" ]]; then
+      __shellenv_path="$PATH"
+      if [[ "${options[warncreateglobal]}${options[warnnestedvar]-}" == *on* ]]; then
+        __shellenv_unwarned deactivate
+      else
+        deactivate || :
       fi
     fi
-    __shellenv_restore "$2"
   fi
-  typeset -g __shellenv_entering="$1" __shellenv_root="$2" __shellenv_code='' \
-    __shellenv_old_path="$PATH" __shellenv_new_path="$PATH"
+  __shellenv_restore "$1"
 }
 
 # All changes are made: this is the state of the shell from now on. Export the log, so that a child
@@ -326,7 +328,7 @@ __shellenv_end() {
   emulate -L zsh
   local us=$'\x1f' text i
   __shellenv_new_path=$PATH
-  if [[ -z $__shellenv_short && $__shellenv_log[1] == e* ]]; then # we have activated an environment
+  if [[ -z $__shellenv_short && $__shellenv_log[1] == e* ]]; then # we have sourced an activate script
     __shellenv_ours=${VIRTUAL_ENV-}
     __shellenv_log[1]="${__shellenv_log[1]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
     __shellenv_log[2]="${__shellenv_log[2]%$__shellenv_nul*}$__shellenv_nul${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
@@ -337,9 +339,7 @@ __shellenv_end() {
   __shellenv_saying=()
   __shellenv_carry=()
   __shellenv_busy=
-  unset __SHELLENV_UNDO
   [[ -z ${__SHELLENV_UNDO_1+x} ]] || unset -m '__SHELLENV_UNDO_*'
-  [[ -n $__shellenv_root ]] || return 0
 
   # Words with a unit separator (0x1f) behind each; in words that contain one, or %, it is percent-encoded.
   local -a words=("$__shellenv_key" "$__shellenv_root")
@@ -366,8 +366,12 @@ __shellenv_enter() {
 
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
-  __shellenv_begin '' '' ''
-  __shellenv_end
+  [[ -z "$__shellenv_root" ]] || __shellenv_undo '' ''
+  typeset -g __shellenv_key='' __shellenv_root='' __shellenv_venv="${VIRTUAL_ENV-}" __shellenv_busy=''
+  typeset -ga __shellenv_said=() __shellenv_saying=()
+  typeset -gA __shellenv_carry=()
+  builtin unset __SHELLENV_UNDO
+  [[ -z "${__SHELLENV_UNDO_1+x}" ]] || builtin unset -m '__SHELLENV_UNDO_*'
 }
 
 # --- the short way -------------------------------------------------------------------------------
@@ -376,22 +380,6 @@ __shellenv_leave() {
 # left. Then the snippet makes its changes in a row, with one test before, and takes them back in a
 # row, with one test before: __shellenv_shortcut, which it defines. No primitive runs and little is
 # logged, because what was done follows from the snippet: __shellenv_long says it in records.
-
-# Source the activate script of VENV, a standard one. What it will change is logged first, in case it is
-# interrupted, and again with the new values.
-__shellenv_source_activate() {
-  local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
-  typeset -ga __shellenv_log=(
-    "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}-${__shellenv_nul}=$1"
-    "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}-"
-  )
-  builtin source "$1/bin/activate" || :
-  typeset -ga __shellenv_log=(
-    "e${__shellenv_nul}VIRTUAL_ENV${__shellenv_nul}-${__shellenv_nul}${VIRTUAL_ENV+=}${VIRTUAL_ENV--}"
-    "e${__shellenv_nul}VIRTUAL_ENV_PROMPT${__shellenv_nul}-${__shellenv_nul}${VIRTUAL_ENV_PROMPT+=}${VIRTUAL_ENV_PROMPT--}"
-  )
-  typeset -g __shellenv_ours="${VIRTUAL_ENV-}"
-}
 
 # From the short way to the long one: the log that the primitives would have left.
 __shellenv_long() {
@@ -403,8 +391,7 @@ __shellenv_long() {
   for kind name old new in "${(@)words}"; do
     __shellenv_record $kind $name "$old" "$new"
   done
-  # Those of the environment, if there is one, are older; the marker and hooks are newer.
-  __shellenv_log=(${(M)log:#e*} $__shellenv_log ${log:#e*})
+  __shellenv_log+=($log) # the marker and hooks are newer
   __shellenv_short=
 }
 
@@ -586,7 +573,15 @@ __shellenv_update() {
     return 0
   fi
   if [[ -n "$__shellenv_still_at" && "${1-}${PWD-}" == "$__shellenv_still_at" ]] && __shellenv_still; then
-    return 0
+    if [[ "$__shellenv_still_found" == "$__shellenv_key" &&
+      ( -z "$__shellenv_root" || "${VIRTUAL_ENV-}" == "$__shellenv_venv" ) ]] &&
+      { [[ -z "$__shellenv_root" ]] || __shellenv_fresh; }; then
+      return 0
+    elif [[ -z "$__shellenv_still_found" ]]; then
+      typeset -g __shellenv_found=''
+      __shellenv_leave || :
+      return 0
+    fi
   fi
   local __shellenv_busy='' __shellenv_next='' __shellenv_asked='' __shellenv_name='' __shellenv_nearest='' \
     __shellenv_venvs=/dev/null/.venv __shellenv_directory="${PWD-}" __shellenv_home="${HOME-}" \
@@ -648,12 +643,12 @@ __shellenv_update() {
 # since it is the loop that costs. Its first condition is what the walk depends on besides files.
 __shellenv_rest() {
   emulate -L zsh -o no_aliases
-  __shellenv_still_at=$__shellenv_from
+  __shellenv_still_at=$__shellenv_from __shellenv_still_found=$__shellenv_found
   [[ -n $__shellenv_from ]] || return 0
-  local test='"${HOME-}:${SHELLENV_VENV_DIR-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}"'
-  test+=" == ${(qq)${:-${HOME-}::$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}}}"
+  local test='"${HOME-}:${SHELLENV_VENV_DIR-}"'
+  test+=" == ${(qq)${:-${HOME-}:}}"
   test+=" && ! -e ${(qq)__shellenv_config}/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg$__shellenv_passed"
-  eval "__shellenv_still() { [[ $test ]]${__shellenv_key:+ && __shellenv_fresh} }"
+  eval "__shellenv_still() { [[ $test ]] }"
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.

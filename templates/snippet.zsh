@@ -24,18 +24,23 @@ __shellenv_fresh() {
 {% endif %}
 }
 __shellenv_apply() {
-  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
+  [[ -z "$__shellenv_root" ]] || __shellenv_undo {{ plan.root }} {{ hook_ids }}
+  typeset -g __shellenv_busy=yes __shellenv_entering={{ plan.key }} __shellenv_root={{ plan.root }} __shellenv_code='' \
+    __shellenv_old_path="$PATH" __shellenv_new_path="$PATH"
 {% if short %}
   if [[ "${(t)PATH}" != *readonly* && "${options[warncreateglobal]}${options[warnnestedvar]-}" != *on*
     && -z "${__shellenv_carry[*]}
-      {%- if plan.venv -%} $__shellenv_declined${VIRTUAL_ENV+x}${VIRTUAL_ENV_PROMPT+x}${PYTHONHOME+x}${functions[deactivate]+x} {%- endif -%}
+      {%- if plan.venv -%} $__shellenv_declined
+        {%- for name in short.untouched -%} ${ {{- name }}+x} {%- endfor -%}
+        {%- for name in short.functions -%} ${functions[{{ name }}]+x} {%- endfor -%}
+      {%- endif -%}
       {%- for name in short.variable_names -%} ${ {{- name }}+x} {%- endfor -%}
-      {%- for name in short.alias_names -%} ${aliases[{{ name }}]+x}${galiases[{{ name }}]+x} {%- endfor -%} "
+      {%- for name in short.free -%} ${aliases[{{ name }}]+x}${galiases[{{ name }}]+x} {%- endfor -%} "
   ]]; then
     __shellenv_shortcut() {
       [[ "$PATH" == "$__shellenv_new_path" && "${(t)PATH}" != *readonly*
 {% if plan.venv %}
-        && "${VIRTUAL_ENV-}" == "$__shellenv_ours" && -n "${_OLD_VIRTUAL_PATH-}" && -n "${functions[deactivate]+x}"
+        && "${VIRTUAL_ENV-}" == {{ plan.venv.path }} && -n "${_OLD_VIRTUAL_PATH-}" && -n "${functions[deactivate]+x}"
         && "${options[warncreateglobal]}${options[warnnestedvar]-}" != *on*
 {% endif %}
         && "
@@ -53,7 +58,14 @@ __shellenv_apply() {
 {% endif %}
 {% if plan.venv %}
       deactivate || :
-      shift 2 __shellenv_log
+{% endif %}
+{% if plan.marker %}
+      local __shellenv_marker={{ plan.marker }}
+      if [[ "${(t)PS1}" != *readonly* &&
+        "${__shellenv_log[*]}" == "m${__shellenv_nul}PS1$__shellenv_nul-$__shellenv_nul=$__shellenv_marker" ]]; then
+        PS1="${PS1/"$__shellenv_marker"}"
+        typeset -ga __shellenv_log=()
+      fi
 {% endif %}
       typeset -g __shellenv_short='' __shellenv_partly='' __shellenv_ours=''
 {% if plan.venv %}
@@ -70,14 +82,14 @@ __shellenv_apply() {
     typeset -g __shellenv_new_path={% for directory in short.path %}{{ directory }}:{% endfor %}"$PATH"
 {% if plan.venv %}
     typeset -g __shellenv_ours={{ plan.venv.path }}
-    __shellenv_source_activate {{ plan.venv.path }}
+{{ short.code }}
+    _OLD_VIRTUAL_PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}"$PATH"
 {% endif %}
-{% if plan.path %}
-    PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}"$PATH"
-    [[ -z "${_OLD_VIRTUAL_PATH-}" ]] || _OLD_VIRTUAL_PATH={% for directory in plan.path %}{{ directory.path }}:{% endfor %}"$_OLD_VIRTUAL_PATH"
+{% if short.path %}
+    PATH="$__shellenv_new_path"
 {% endif %}
-{% if short.variables %}
-    typeset -gx{% for variable in short.variables %} {{ variable.name | code }}={{ variable.value }}{% endfor %}
+{% if short.exports %}
+    typeset -gx{% for name, value in short.exports %} {{ name }}={{ value }}{% endfor %}
 
 {% endif %}
 {% if short.aliases %}
