@@ -48,7 +48,6 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_environment
     set -g __shellenv_short # if the short way was taken: the records, as published, of the variables it has set
     set -g __shellenv_partly '' # is it being taken, in or back, or was it interrupted?
-    set -g __shellenv_titled '' # then also the state of $VIRTUAL_ENV_PROMPT
     set -g __shellenv_path # what PATH was and what it became; nothing if it stayed
     set -g __shellenv_functions # the names of aliases and of the prompt
     set -g __shellenv_hidden # those of them that have hidden one of the user's
@@ -291,6 +290,17 @@ function __shellenv_activate
     end
 end
 
+# Source the activate script of VENV. It is the user's code: there are no local variables in its way.
+function __shellenv_source_activate
+    test -n "$VIRTUAL_ENV_DISABLE_PROMPT"
+    or set -l VIRTUAL_ENV_DISABLE_PROMPT 1 # there is one marker, ours
+    if test -r $argv[1]/bin/activate.fish
+        builtin source $argv[1]/bin/activate.fish
+    else
+        __shellenv_activate_plainly $argv[1]
+    end
+end
+
 # What has an activate script set and defined that was not there: VARIABLES FUNCTIONS, the names of
 # those that were, with blanks between them.
 function __shellenv_discover --argument-names variables functions
@@ -426,17 +436,6 @@ end
 # them back in a row, with one test before (__shellenv_shortcut). No primitive runs and variables are
 # not logged, because what was done follows from the snippet: __shellenv_long says it in records.
 
-# Source the activate script of VENV. It is the user's code: there are no local variables in its way.
-function __shellenv_source_activate
-    test -n "$VIRTUAL_ENV_DISABLE_PROMPT"
-    or set -l VIRTUAL_ENV_DISABLE_PROMPT 1 # there is one marker, ours
-    if test -r $argv[1]/bin/activate.fish
-        builtin source $argv[1]/bin/activate.fish
-    else
-        __shellenv_activate_plainly $argv[1]
-    end
-end
-
 # Go back the short way; false, and nothing is done, if anything has changed.
 function __shellenv_back
     test "x$PATH|$VIRTUAL_ENV" = "x$__shellenv_path[2]|$__shellenv_ours"
@@ -467,14 +466,6 @@ end
 function __shellenv_long
     set -l records $__shellenv_short
     set -g __shellenv_short
-    if test -n "$__shellenv_ours"
-        for name in VIRTUAL_ENV VIRTUAL_ENV_PROMPT
-            set -g __shellenv_how_e$name -
-            __shellenv_record e $name
-        end
-        set -g __shellenv_new_eVIRTUAL_ENV "=$__shellenv_ours"
-        set -g __shellenv_new_eVIRTUAL_ENV_PROMPT $__shellenv_titled
-    end
     __shellenv_take $records
 end
 
@@ -703,11 +694,8 @@ function __shellenv_publish
         return
     end
     set -l us $__shellenv_us
-    if set -q __shellenv_short[1]; and not string match -qr '[%\x1f]' -- "$__shellenv_key$__shellenv_root$__shellenv_path$VIRTUAL_ENV$__shellenv_titled"
+    if set -q __shellenv_short[1]; and not string match -qr '[%\x1f]' -- "$__shellenv_key$__shellenv_root$__shellenv_path"
         set -g __shellenv_text "#$us"1"$us$__shellenv_key$us$__shellenv_root$us"p"$us"PATH"$us=$__shellenv_path[1]$us=$__shellenv_path[2]$us"
-        if test -n "$__shellenv_ours"
-            set -g __shellenv_text "$__shellenv_text"e"$us"VIRTUAL_ENV"$us-$us=$VIRTUAL_ENV$us"e"$us"VIRTUAL_ENV_PROMPT"$us-$us$__shellenv_titled$us"
-        end
     else
         set -q __shellenv_short[1]
         and __shellenv_long
@@ -890,7 +878,7 @@ set -g __shellenv_hurried ''
 function __shellenv_hurry
     set -g __shellenv_hurried yes
     builtin functions __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
-        __shellenv_{source_activate,check_functions,restore_functions,mark} | builtin source
+        __shellenv_{check_functions,restore_functions,mark} | builtin source
     builtin functions -q __shellenv_moved
     and builtin functions __shellenv_moved | builtin source
 end

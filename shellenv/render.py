@@ -170,11 +170,19 @@ class Short(NamedTuple):
         return Code(self.script.code if self.script else "")
 
     @property
+    def defined(self) -> int:
+        """How many functions are defined in fish, where an alias is one."""
+        return len(self.functions) + len(self.aliases)
+
+    @property
     def lots(self) -> tuple[tuple[int, tuple[Code, ...]], ...]:
-        """The names of variables in lots that fish can count: its $status ends at 255."""
-        names = self.variable_names
-        parts = (names[i : i + LOT] for i in range(0, len(names), LOT))
-        return tuple((len(part), part) for part in parts)
+        """The variables that must be unset."""
+        return _lots((*self.untouched, *self.variable_names))
+
+    @property
+    def own_lots(self) -> tuple[tuple[int, tuple[Code, ...]], ...]:
+        """Those of them that the project sets."""
+        return _lots(self.variable_names)
 
     @property
     def text(self) -> str:
@@ -195,6 +203,12 @@ class Short(NamedTuple):
     def commands(self) -> tuple[tuple[Alias, Code], ...]:
         """The aliases, and their values as code of fish's: nothing in them needs quotes."""
         return tuple((alias, Code(alias.value)) for alias in self.aliases)
+
+
+def _lots(names: tuple[Code, ...]) -> tuple[tuple[int, tuple[Code, ...]], ...]:
+    """`names` in lots that fish can count, and their numbers: its $status ends at 255."""
+    parts = (names[i : i + LOT] for i in range(0, len(names), LOT))
+    return tuple((len(part), part) for part in parts)
 
 
 def environment_of(venv: str, script: Script) -> dict[str, str]:

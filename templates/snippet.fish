@@ -23,21 +23,16 @@ function __shellenv_clear
     test -z "$__shellenv_timeless$__shellenv_carry
     {%- if plan.venv -%} $__shellenv_declined {%- endif -%} "
     or return
-{% if plan.venv %}
-    set -q VIRTUAL_ENV VIRTUAL_ENV_PROMPT PYTHONHOME
-    test $status -eq 3
-    or return
-{% endif %}
 {% for count, names in short.lots %}
     set -q{% for name in names %} {{ name }}{% endfor %}
 
     test $status -eq {{ count }}
     or return
 {% endfor %}
-{% if short.functions %}
-    builtin functions -q{% if plan.venv %} deactivate{% endif %}{% for alias in short.aliases %} {{ alias.name }}{% endfor %}
+{% if short.functions or short.aliases %}
+    builtin functions -q{% for name in short.functions %} {{ name }}{% endfor %}{% for alias in short.aliases %} {{ alias.name }}{% endfor %}
 
-    test $status -eq {{ short.functions }}
+    test $status -eq {{ short.defined }}
 {% endif %}
 end
 {% endif %}
@@ -48,7 +43,7 @@ function __shellenv_apply
     if __shellenv_clear
         function __shellenv_shortcut
 {% if short.variables %}
-{% for count, names in short.lots %}
+{% for count, names in short.own_lots %}
             set -qg{% for name in names %} {{ name }}{% endfor %}
 
             or return
@@ -67,20 +62,14 @@ function __shellenv_apply
 {% if plan.venv %}
         set -g __shellenv_standard yes
         set -g __shellenv_ours {{ plan.venv.path }}
-        set -g __shellenv_titled -
-        __shellenv_source_activate {{ plan.venv.path }}
-        set -g __shellenv_ours "$VIRTUAL_ENV"
-        set -q VIRTUAL_ENV_PROMPT
-        and set -g __shellenv_titled "=$VIRTUAL_ENV_PROMPT"
-        set -q _OLD_VIRTUAL_PATH # exported by the scripts, but of no use to programs
-        and set -gu _OLD_VIRTUAL_PATH{% for directory in plan.path %} {{ directory.path }}{% endfor %} $_OLD_VIRTUAL_PATH
+{{ short.code }}
+        set -gu _OLD_VIRTUAL_PATH{% for directory in plan.path %} {{ directory.path }}{% endfor %} $PATH
 {% endif %}
-{% if plan.path %}
-        set -gx PATH{% for directory in plan.path %} {{ directory.path }}{% endfor %} $PATH
+{% if short.path %}
+        set -gx PATH{% for directory in short.path %} {{ directory }}{% endfor %} $PATH
 {% endif %}
-        set -g __shellenv_path[2] "$PATH"
-{% for variable in short.variables %}
-        set -gx {{ variable.name }} {{ variable.value }}
+{% for name, value in short.exports %}
+        set -gx {{ name }} {{ value }}
 {% endfor %}
 {% if short.aliases %}
         set -g __shellenv_functions{% for alias in short.aliases %} {{ alias.name }}{% endfor %}
