@@ -18,7 +18,7 @@ if \shopt -q expand_aliases; then
   \shopt -u expand_aliases
 fi
 
-__shellenv_version=3                        # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=4                        # of what snippets call: shellenv/shells.py has it, too
 if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the state survives a second eval
   __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
@@ -29,6 +29,8 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_resting=                       # the directory in which nothing was to be done, and how often
   __shellenv_still_at=                      # the directory that __shellenv_still is about
   __shellenv_still_found=                   # and what the walk from there found
+  __shellenv_idle=                          # the same directory, if that was nothing
+  __shellenv_test=__shellenv_still          # while nothing is applied, or else __shellenv_fresh
   __shellenv_tried=                         # a directory that the program could not serve: ask once, not at every prompt
   __shellenv_venv=                          # $VIRTUAL_ENV as we last saw it
   __shellenv_standard=                      # does its deactivate put back all that its activate has touched?
@@ -385,7 +387,7 @@ __shellenv_end() {
   __shellenv_key=$__shellenv_entering __shellenv_venv=${VIRTUAL_ENV-} __shellenv_said=$__shellenv_saying
   unset -v __shellenv_carry
   __shellenv_publish
-  __shellenv_busy=''
+  __shellenv_busy='' __shellenv_test=__shellenv_fresh
   if [[ -n $__shellenv_enter_code ]]; then eval "$__shellenv_enter_code" >&2; fi
 }
 
@@ -611,6 +613,7 @@ __shellenv_leave() {
   __shellenv_key='' __shellenv_busy=yes
   __shellenv_undo "$__shellenv_nl" ''
   __shellenv_root='' __shellenv_said=$__shellenv_nl __shellenv_declined='' __shellenv_venv=${VIRTUAL_ENV-}
+  __shellenv_test=__shellenv_still
   unset -v __shellenv_carry __SHELLENV_UNDO
   if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then unset -v "${!__SHELLENV_UNDO_@}"; fi
   __shellenv_busy=''
@@ -830,8 +833,8 @@ __shellenv_rest() {
     directory=${directory%/*}
   done
   __shellenv_define "__shellenv_still() { $code ]]; }"
-  __shellenv_still_at=$PWD
-  __shellenv_still_found=$__shellenv_found
+  __shellenv_still_at=$PWD __shellenv_still_found=$__shellenv_found __shellenv_idle=
+  if [[ -z $__shellenv_found ]]; then __shellenv_idle=$PWD; fi
 }
 
 # Where the virtual environments are, into __shellenv_venvs; false if only the program can say, which
@@ -930,7 +933,13 @@ __shellenv_interrupted() {
 # At every prompt.
 __shellenv_prompt() {
   local __shellenv_status=$?
-  if [[ -z $__shellenv_busy$__shellenv_nocasematch$__shellenv_asking ]] || ! __shellenv_interrupted; then
+  # The common case, at the cost of one call: this is where a snippet is applied, or where for several
+  # prompts there was nothing to do.
+  # shellcheck disable=SC2050 # constant, but for `shopt -s nocasematch`
+  if [[ -z $__shellenv_busy$__shellenv_nocasematch$__shellenv_asking$__shellenv_paused && a != A && -n ${PWD-} &&
+    ${__shellenv_key:-$__shellenv_idle} == "$PWD" && ${VIRTUAL_ENV-} == "$__shellenv_venv" ]] && "$__shellenv_test"; then
+    :
+  elif [[ -z $__shellenv_busy$__shellenv_nocasematch$__shellenv_asking ]] || ! __shellenv_interrupted; then
     __shellenv_update || :
   fi
   if [[ -n $__shellenv_docked && (-n $__shellenv_dock_busy || ! -e $__shellenv_dock_at/alive) ]]; then

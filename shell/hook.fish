@@ -11,7 +11,7 @@
 # it leaves $status alone; `test` takes some values for operators, hence the x in front of them.
 # All names begin with __shellenv_. Builtins that a user's function may hide are called as such.
 
-set -g __shellenv_version 3 # of what snippets call: shellenv/shells.py has it, too
+set -g __shellenv_version 4 # of what snippets call: shellenv/shells.py has it, too
 if not set -q __shellenv_shell # the first time in this shell; the state survives a second time
     set -g __shellenv_shell fish
     set -q __shellenv_bin # the program; set by what loads this file
@@ -21,6 +21,8 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_loaded '' # the directory whose snippet is in memory
     set -g __shellenv_found '' # the directory that the last look around found
     set -g __shellenv_seen '' # what that depends on, besides files
+    set -g __shellenv_rest '' # the last place where nothing was found, and what that depends on, besides files
+    set -g __shellenv_rest_probe # and the files
     set -g __shellenv_guard __shellenv_none # see __shellenv_prompt
     set -g __shellenv_probe
     set -g __shellenv_overrides '' # see __shellenv_fresh
@@ -67,6 +69,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_lost -n '' # true if it is, or if docking was interrupted
 end
 
+set -g __shellenv_defined '' # see __shellenv_end
 set -g __shellenv_us \x1f
 set -g __shellenv_none -n '' # words of a `test` that fails
 # `test -nt` came with fish 3.6. Before it, no snippet is ever fresh: in a project the program is asked
@@ -420,7 +423,16 @@ function __shellenv_end
         set -g __shellenv_carry
     end
     if set -q __shellenv_functions[1]
-        set -g __shellenv_shown (builtin functions $__shellenv_functions)
+        # What a snippet has defined on the short way looks as it did the last time.
+        if test -z "$__shellenv_short" -o "x$__shellenv_functions|$__shellenv_hidden" != "x$__shellenv_defined"
+            set -g __shellenv_shown (builtin functions $__shellenv_functions)
+            set -g __shellenv_looks $__shellenv_shown
+            set -g __shellenv_defined ''
+            test -n "$__shellenv_short"
+            and set -g __shellenv_defined "$__shellenv_functions|$__shellenv_hidden"
+        else
+            set -g __shellenv_shown $__shellenv_looks
+        end
     end
     __shellenv_publish
     set -g __shellenv_busy ''
@@ -694,7 +706,8 @@ function __shellenv_publish
         return
     end
     set -l us $__shellenv_us
-    if set -q __shellenv_short[1]; and not string match -qr '[%\x1f]' -- "$__shellenv_key$__shellenv_root$__shellenv_path"
+    if set -q __shellenv_short[1]; and not string match -q '*%*' -- "$__shellenv_key$__shellenv_root$__shellenv_path"
+        and not string match -q "*$us*" -- "$__shellenv_key$__shellenv_root$__shellenv_path"
         set -g __shellenv_text "#$us"1"$us$__shellenv_key$us$__shellenv_root$us"p"$us"PATH"$us=$__shellenv_path[1]$us=$__shellenv_path[2]$us"
     else
         set -q __shellenv_short[1]
@@ -847,9 +860,16 @@ function __shellenv_update
         set -g __shellenv_found $PWD
         set -g __shellenv_probe
         __shellenv_arrive
+    else if test "$PWD|$HOME|$SHELLENV_VENV_DIR" = "$__shellenv_rest"; and not test -n '' $__shellenv_rest_probe
+        set -g __shellenv_found ''
+        set -g __shellenv_probe $__shellenv_rest_probe
+        test -n "$__shellenv_root"
+        and __shellenv_leave
     else if not __shellenv_look_around
         __shellenv_ask
     else if test -z "$__shellenv_found"
+        set -g __shellenv_rest "$PWD|$HOME|$SHELLENV_VENV_DIR"
+        set -g __shellenv_rest_probe $__shellenv_probe
         test -n "$__shellenv_root"
         and __shellenv_leave
     else if test "x$__shellenv_found" = "x$__shellenv_loaded"; and __shellenv_fresh
@@ -877,6 +897,7 @@ end
 set -g __shellenv_hurried ''
 function __shellenv_hurry
     set -g __shellenv_hurried yes
+    set -g __shellenv_defined ''
     builtin functions __shellenv_{update,arrive,fresh,look_around,begin,end,leave,undo,back,publish} \
         __shellenv_{check_functions,restore_functions,mark} | builtin source
     builtin functions -q __shellenv_moved

@@ -21,7 +21,7 @@ __shellenv_aliases= __shellenv_sh_glob=
 [[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
-__shellenv_version=3 # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=4 # of what snippets call: shellenv/shells.py has it, too
 
 # What this shell remembers; it survives a second eval of this file.
 __shellenv_initialize() {
@@ -37,6 +37,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_found=           # the directory that the last look around found
   typeset -g __shellenv_still_at=        # the directory that __shellenv_still is about
   typeset -g __shellenv_still_found=     # and what the walk from there found
+  typeset -g __shellenv_resting=         # the directory in which nothing was to be done the last time
   typeset -g __shellenv_tried=           # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=            # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=            # the virtual environment that we have activated
@@ -570,12 +571,16 @@ __shellenv_update() {
   # At the very place that a snippet is for, its guard says all, the settings included: is it applied?
   if [[ -n "$__shellenv_key" && "${1-}${PWD-}" == "$__shellenv_key" && "${VIRTUAL_ENV-}" == "$__shellenv_venv" ]] &&
     __shellenv_fresh; then
+    [[ "$__shellenv_resting" != "$PWD" ]] || __shellenv_expect_prompts
+    typeset -g __shellenv_resting="$PWD"
     return 0
   fi
   if [[ -n "$__shellenv_still_at" && "${1-}${PWD-}" == "$__shellenv_still_at" ]] && __shellenv_still; then
     if [[ "$__shellenv_still_found" == "$__shellenv_key" &&
       ( -z "$__shellenv_root" || "${VIRTUAL_ENV-}" == "$__shellenv_venv" ) ]] &&
       { [[ -z "$__shellenv_root" ]] || __shellenv_fresh; }; then
+      [[ "$__shellenv_resting" != "$PWD" ]] || __shellenv_expect_prompts
+      typeset -g __shellenv_resting="$PWD"
       return 0
     elif [[ -z "$__shellenv_still_found" ]]; then
       typeset -g __shellenv_found=''
@@ -649,6 +654,23 @@ __shellenv_rest() {
   test+=" == ${(qq)${:-${HOME-}:}}"
   test+=" && ! -e ${(qq)__shellenv_config}/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg$__shellenv_passed"
   eval "__shellenv_still() { [[ $test ]] }"
+}
+
+# Before each prompt. Where nothing was to be done twice in a row, __shellenv_expect_prompts makes one
+# test of this: zsh takes as long to call a function as for ten tests.
+__shellenv_prompt() {
+  __shellenv_update
+}
+
+# All is done here, as the walk's test says or the snippet's guard, or both.
+__shellenv_expect_prompts() {
+  emulate -L zsh -o no_aliases
+  local test='"${PWD-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}:$__shellenv_paused$__shellenv_busy"'
+  test="[[ $test == ${(qq)${:-$PWD:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}:}} &&"
+  test+=' ( -z "$__shellenv_docked" || ( -z "$__shellenv_dock_busy" && -e "$__shellenv_dock_at/alive" ) ) ]]'
+  [[ $PWD == $__shellenv_key ]] || test+=" && { $functions[__shellenv_still] }"
+  [[ -z $__shellenv_key ]] || test+=" && { $functions[__shellenv_fresh] }"
+  functions[__shellenv_prompt]="$test || __shellenv_update"
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
@@ -776,7 +798,7 @@ __shellenv_retry() {
 __shellenv_install() {
   emulate -L zsh
   typeset -ga precmd_functions chpwd_functions
-  precmd_functions=(__shellenv_update ${precmd_functions:#__shellenv_update})
+  precmd_functions=(__shellenv_prompt ${precmd_functions:#__shellenv_(prompt|update)})
   chpwd_functions=(__shellenv_update ${chpwd_functions:#__shellenv_update})
   (( ! $+functions[compdef] )) || compdef __shellenv_dock_complete dock ssh-dock unregister-dock
 }

@@ -1,4 +1,5 @@
 # shellenv snippet {{ version }}
+set -g __shellenv_defined ''
 set -g __shellenv_overrides {{ guard.overrides }}
 set -g __shellenv_watch
 {%- if guard.never %} -n yes
