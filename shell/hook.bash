@@ -730,8 +730,9 @@ __shellenv_update() {
     if __shellenv_fresh; then return 0; fi
   elif [[ -n $__shellenv_still_at && $__shellenv_still_at == "${PWD-}" ]] && __shellenv_still; then
     __shellenv_found=$__shellenv_still_found
-    if [[ $__shellenv_found != "$__shellenv_key" || -n $__shellenv_root && ${VIRTUAL_ENV-} != "$__shellenv_venv" ]] ||
-      { [[ -n $__shellenv_root ]] && ! __shellenv_fresh; }; then
+    if [[ -z $__shellenv_found ]]; then
+      if [[ -n $__shellenv_root ]]; then __shellenv_leave; fi
+    elif [[ $__shellenv_found != "$__shellenv_key" || ${VIRTUAL_ENV-} != "$__shellenv_venv" ]] || ! __shellenv_fresh; then
       __shellenv_arrive
     fi
     return 0
@@ -824,7 +825,7 @@ __shellenv_rest() {
   for path in "$__shellenv_config/dockerutils.cfg" /etc/shellenv/dockerutils.cfg; do
     printf -v code '%s && ! -e %q' "$code" "$path"
   done
-  until [ "$directory" = "$__shellenv_top" ]; do
+  until [[ -z $directory || $directory == "$__shellenv_top" ]]; do
     name=${directory##*/}
     for path in "$__shellenv_venvs/$name" "$directory/.venv" "$directory/dockerutils.cfg" \
       "$directory/docker/dockerutils.cfg" "$__shellenv_config/projects/$name.cfg"; do

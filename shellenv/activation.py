@@ -12,10 +12,12 @@ import re
 
 # What the hook itself records, and what the generated scripts restore in their own deactivate.
 USUAL = re.compile(
-    r"_OLD_|VIRTUAL_ENV|CURRENT_(?:DIR|ENV|PATH)$|_VIRTUAL_(?:CHAR|PROMPT|REST)$|PATH$|PS1$"
+    r"_OLD_|VIRTUAL_ENV|CURRENT_(?:DIR|ENV|PATH)$|_VIRTUAL_|_virtualenv_|PATH$|PS1$"
     r"|PYTHONHOME$|SCRIPT_PATH$|_$|deactivate$|pydoc$|_bashify_path$|_fishify_path$|bashy_path$|fishy_path$"
-    r"|_old_fish_prompt$|fish_prompt$|_VIRTUALENV|_tcl|TCL_LIBRARY$|TK_LIBRARY$|PKG_CONFIG_PATH$"
+    r"|_old_fish_prompt$|fish_prompt$|_VIRTUALENV|_tcl"
 )
+VIRTUALENVS = {"v:PKG_CONFIG_PATH", "v:TCL_LIBRARY", "v:TK_LIBRARY"}
+"""What virtualenv's scripts set, too; not all of them put it back."""
 
 START = r"(?:^|[;&|({]|\bthen|\belse|\bdo)\s*"  # where a command begins
 POSIX = (
@@ -48,7 +50,7 @@ USUAL_LINE = re.compile(
     r"|BASH|ZSH|KSH|OSTYPE|cygpath|uname|T[CK]L?_LIBRARY|PKG_CONFIG_PATH|fish_prompt|fishify|bashify"
     r"|fish_function_path|old_status|set_color|CURRENT_|\$prompt|\bprompt\b|fishy_path|bashy_path"
     r"|functions -|nondestructive|ksharrays|CYGWIN|exit 33|^echo |^set (?:-l|--local) "
-    r"|^(?:el)?if (?:\[|test) "
+    r"|^(?:el)?if (?:\[|test) |_virtualenv_|^func\*|^local LC_ALL=C "
     r"|^\W*(?:|if|fi|then|else|end|esac|do|done|return( \d)?|in|begin|unset|false)\W*$"
 )
 COMMENT = re.compile(r"^\s*#.*$", re.M)
@@ -69,6 +71,5 @@ def touches(script: str, fish: bool) -> tuple[str, ...]:
         if not USUAL.match(name)
     }
     words = sorted(found)
-    if words or not all(USUAL_LINE.search(line.strip()) for line in text.splitlines()):
-        words.append("*")
-    return tuple(words)
+    usual = all(USUAL_LINE.search(line.strip()) for line in text.splitlines())
+    return (*words, *(() if usual and VIRTUALENVS.issuperset(found) else ("*",)))

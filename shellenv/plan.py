@@ -69,8 +69,8 @@ class Group(NamedTuple):
 
 
 class Venv(NamedTuple):
-    """A virtual environment; its activate script, if that is known by heart, or else what the script
-    touches beyond the usual."""
+    """A virtual environment; what its activate script does, if that is known by heart, or else what
+    it touches beyond the usual."""
 
     path: str
     words: tuple[str, ...] = ()

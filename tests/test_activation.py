@@ -1,16 +1,23 @@
-"""What activate scripts touch: nothing unusual in those that tools write, all that people add."""
+"""What activate scripts touch: nothing unusual in those that tools write, all that people add.
+
+And those that are known by heart: what the shell does instead of sourcing them is what they do.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from harness import BIN, make_venv
 
-from shellenv.activation import touches
+from shellenv.activation import VIRTUALENVS, touches
+from shellenv.byheart import digest, known
 
 SCRIPTS = {"activate": False, "activate.fish": True}
 
@@ -29,30 +36,108 @@ def read(venv: Path, script: str) -> str:
     return (venv / "bin" / script).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("version", pythons())
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_nothing_unusual_in_what_venv_writes(tmp_path: Path, version: str, script: str) -> None:
-    venv = tmp_path / "it's a venv"
-    subprocess.run([pythons()[version], "-m", "venv", "--without-pip", venv], check=True)
-    assert touches(read(venv, script), SCRIPTS[script]) == ()
+def by_venv(python: str, venv: Path) -> None:
+    subprocess.run([python, "-m", "venv", "--without-pip", str(venv)], check=True)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_nothing_unusual_in_what_uv_writes(tmp_path: Path, script: str) -> None:
-    uv = BIN / "uv"
-    if not uv.exists():
-        pytest.skip("needs uv (make test installs it)")
-    command = [str(uv), "venv", "--offline", "-q", "-p", sys.executable, str(tmp_path / "venv")]
-    subprocess.run(command, check=True, env={**os.environ, "UV_CACHE_DIR": str(tmp_path / "c")})
-    assert touches(read(tmp_path / "venv", script), SCRIPTS[script]) == ()
+def by_uv(venv: Path) -> None:
+    command = [str(BIN / "uv"), "venv", "--offline", "-q", "-p", sys.executable, str(venv)]
+    subprocess.run(command, check=True, env={**os.environ, "UV_CACHE_DIR": f"{venv}-cache"})
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_nothing_unusual_in_what_virtualenv_writes(tmp_path: Path, script: str) -> None:
-    pytest.importorskip("virtualenv", reason="needs virtualenv")
-    command = [sys.executable, "-m", "virtualenv", "-q", "--no-seed", str(tmp_path / "venv")]
+def by_virtualenv(venv: Path) -> None:
+    command = [sys.executable, "-m", "virtualenv", "-q", "--no-seed", str(venv)]
     subprocess.run(command, check=True)
-    assert touches(read(tmp_path / "venv", script), SCRIPTS[script]) == ()
+
+
+GENERATORS: dict[str, Callable[[Path], None]] = {
+    **{f"venv of Python {v}": partial(by_venv, program) for v, program in pythons().items()},
+    "uv": by_uv,
+    "virtualenv": by_virtualenv,
+}
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_nothing_unusual_in_what_generators_write(
+    tmp_path: Path, generator: str, script: str
+) -> None:
+    GENERATORS[generator](tmp_path / "venv")
+    found = touches(read(tmp_path / "venv", script), SCRIPTS[script])
+    assert set(found) <= (VIRTUALENVS if generator == "virtualenv" else set())
+
+
+# virtualenv sets PKG_CONFIG_PATH since 2026, which depends on what it was
+KNOWN = [name for name in GENERATORS if name != "virtualenv"]
+
+
+@pytest.mark.parametrize("generator", KNOWN)
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+def test_what_is_known_by_heart_is_what_the_script_does(
+    tmp_path: Path, generator: str, kind: str
+) -> None:
+    venv = tmp_path / "venv"
+    GENERATORS[generator](venv)
+    script = "activate.fish" if kind == "fish" else "activate"
+    text = read(venv, script)
+    found = known(text, str(venv))
+    assert found, f"not known: add {digest(text, str(venv))} to shellenv/byheart.py"
+    titled = "(unset)" if found.title is None else found.title
+    names = "\n".join(sorted(found.functions))
+    assert (
+        effect(kind, venv / "bin" / script) == f"{venv}\n{venv}/bin:/bin\n/bin\n{titled}\n{names}"
+    )
+
+
+def effect(shell: str, script: Path) -> str:
+    """What sourcing `script` does: VIRTUAL_ENV, PATH, _OLD_VIRTUAL_PATH, the title, the functions."""
+    if shell == "fish":
+        code = f"""
+            set -gx PATH /bin; set -g VIRTUAL_ENV_DISABLE_PROMPT 1; set -g before (functions -n)
+            function uname; echo Linux; end; function basename; path basename $argv; end
+            source {script}
+            functions -e uname basename
+            set -q VIRTUAL_ENV_PROMPT; or set VIRTUAL_ENV_PROMPT '(unset)'
+            string join \\n $VIRTUAL_ENV "$PATH" "$_OLD_VIRTUAL_PATH" $VIRTUAL_ENV_PROMPT
+            for name in (functions -n); contains $name $before; or echo $name; end | sort
+            """
+        argv = ["fish", "--no-config", "-c", code]
+    else:
+        functions = {"bash": "compgen -A function", "zsh": "print -rl -- ${(k)functions}"}[shell]
+        code = f"""
+            PATH=/bin; VIRTUAL_ENV_DISABLE_PROMPT=1
+            . {script}
+            printf '%s\n' "$VIRTUAL_ENV" "$PATH" "$_OLD_VIRTUAL_PATH" "${{VIRTUAL_ENV_PROMPT-(unset)}}"
+            {functions} | sort
+            """
+        argv = [shell, "--norc" if shell == "bash" else "-f", "-c", code]
+    argv[0] = shutil.which(shell) or shell
+    done = subprocess.run(argv, env={"HOME": "/", "PATH": "/bin"}, capture_output=True, text=True)
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "edit", ["{}export FOO=1\n", "export FOO=1\n{}", "{}hash -r\n", "{}. ./more\n"]
+)
+def test_a_script_with_one_word_more_is_not_known(tmp_path: Path, script: str, edit: str) -> None:
+    make_venv(tmp_path / "venv")
+    text = read(tmp_path / "venv", script)
+    venv = str(tmp_path / "venv")
+    assert known(text, venv)
+    assert known(edit.format(text), venv) is None
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_nor_is_one_with_a_line_less_or_another_path(tmp_path: Path, script: str) -> None:
+    make_venv(tmp_path / "venv")
+    text, venv = read(tmp_path / "venv", script), str(tmp_path / "venv")
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        if line.strip() and not line.strip().startswith("#"):
+            assert known("".join(lines[:number] + lines[number + 1 :]), venv) is None, line
+    assert known(text, str(tmp_path / "moved")) is None
 
 
 POSIX = {
