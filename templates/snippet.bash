@@ -22,10 +22,10 @@ __shellenv_fresh() {
 {% if short %}
 __shellenv_back_{{ short.id }}() {
   [[ $- != *u* && $PATH == "$__shellenv_path_new"
-    {%- if plan.venv %} && ${VIRTUAL_ENV-} == {{ plan.venv.path }} && -n ${_OLD_VIRTUAL_PATH-}{% endif %} && "
+    {%- if plan.venv %} && ${VIRTUAL_ENV-} == {{ plan.venv.path }} && -n ${_OLD_VIRTUAL_PATH-}{% endif %}{% if short.values %} && "
     {%- for name in short.variable_names -%} ${ {{- name }}@a}${ {{- name }}-}{{ us }} {%- endfor -%}
     {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+x}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
-  " == {{ short.exported }} ]]{% if plan.venv %} && \declare -F deactivate >/dev/null{% endif %} || \return
+  " == {{ short.exported }}{% endif %} ]]{% if plan.venv %} && \declare -F deactivate >/dev/null{% endif %} || \return
   __shellenv_short=partly
 {% if short.variables %}
   \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
