@@ -109,13 +109,22 @@ __shellenv_dock_sign() {
   { printf %s "${2-}" >|"$1/shells/${BASHPID:-$$}"; } 2>/dev/null || :
 }
 
-# Put the marker TEXT in front of the prompt. INHERITED: it came with the prompt, if it is there.
+# Put the marker TEXT in front of the prompt, but behind the project's, which comes first whichever was
+# there first. INHERITED: it came with the prompt, if it is there.
 __shellenv_dock_mark() {
+  local __shellenv_i __shellenv_first=''
+  for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
+    if [[ ${__shellenv_log[__shellenv_i]} == m ]]; then __shellenv_first=${__shellenv_log[__shellenv_i + 3]#=}; fi
+  done
   local __shellenv_log=()
-  if [[ -n ${2-} && ${PS1-} == "$1"* ]]; then
+  if [[ -n ${2-} && ${PS1-} == *"$1"* ]]; then
     __shellenv_log=(m PS1 - "=$1")
   else
     __shellenv_mark "$1"
+    if [[ -n ${__shellenv_log[0]-} && -n $__shellenv_first && $PS1 == *"$__shellenv_first"* ]]; then
+      PS1=${PS1#"$1"}
+      PS1=${PS1/"$__shellenv_first"/"$__shellenv_first$1"}
+    fi
   fi
   __shellenv_dock_log+=(${__shellenv_log[@]+"${__shellenv_log[@]}"})
 }

@@ -112,13 +112,19 @@ __shellenv_dock_pid() {
   __shellenv_pid=$sysparams[pid]
 }
 
-# Put the marker TEXT in front of the prompt. INHERITED: it came with the prompt, if it is there.
+# Put the marker TEXT in front of the prompt, but behind the project's, which comes first whichever was
+# there first. INHERITED: it came with the prompt, if it is there.
 __shellenv_dock_mark() {
+  local __shellenv_first=${${(M)__shellenv_log:#m$__shellenv_nul*}[1]##*$__shellenv_nul=}
   local -a __shellenv_log=()
-  if [[ -n ${2-} && ${PS1-} == $1* ]]; then
+  if [[ -n ${2-} && ${PS1-} == *$1* ]]; then
     __shellenv_record m PS1 - "=$1"
   else
     __shellenv_mark $1
+    if (( $#__shellenv_log )) && [[ -n $__shellenv_first && $PS1 == *$__shellenv_first* ]]; then
+      PS1=${PS1#$1}
+      PS1=${PS1/$__shellenv_first/$__shellenv_first$1}
+    fi
   fi
   __shellenv_dock_log+=($__shellenv_log)
 }

@@ -358,10 +358,10 @@ function __shellenv_mark --argument-names text
     and __shellenv_dock_hide
     __shellenv_hide fish_mode_prompt
     set -g __shellenv_marker $text
-    function fish_mode_prompt --description 'The mode of vi\'s keys, the dock, and the project'
+    function fish_mode_prompt --description 'The mode of vi\'s keys, the project, and the dock'
         builtin contains fish_mode_prompt $__shellenv_hidden
         and __shellenv_users_fish_mode_prompt
-        builtin printf %s $__shellenv_dock_marker $__shellenv_marker
+        builtin printf %s $__shellenv_marker $__shellenv_dock_marker
     end
 end
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from dock import Images, RealDock
-from harness import TIMEOUT, Home, Result, Session, Shell, Trace, write
+from harness import TIMEOUT, Home, Result, Shell, Trace, write
 from proxies import Proxy
 from servers import User, frozen, refusing
 from snapshot import change, snapshot
@@ -486,26 +486,57 @@ def test_the_prompt_can_be_kept(shell: Shell, gpu: RealDock) -> None:
         assert session.prompt == before
 
 
-def test_the_marker_of_the_dock_and_of_the_project_come_and_go_by_themselves(
+def test_the_markers_of_the_project_and_the_dock_stand_in_one_order_whichever_came_first(
     shell: Shell, sailor: Sailor, gpu: RealDock
 ) -> None:
     del gpu
-    project = layered(sailor, "a")
-
-    def markers(session: Session) -> set[str]:
-        return {mark for mark in ("[dock:gpu]", "(a)") if mark in session.prompt}
-
+    a, b = shell.cd(layered(sailor, "a")), shell.cd(layered(sailor, "b"))
     with shell.interactive() as session:
         plain = session.prompt
-        for steps in (
-            [("dock gpu", "[dock:gpu]"), (shell.cd(project), "[dock:gpu] (a)")],
-            [("cd", "[dock:gpu]"), (shell.cd(project), "[dock:gpu] (a)"), ("castoff", "(a)")],
-            [("dock gpu", "[dock:gpu] (a)"), ("cd", "[dock:gpu]"), ("castoff", "")],
+        for command, markers in (
+            *(("dock gpu", "[dock:gpu] "), (a, "(a) [dock:gpu] "), (b, "(b) [dock:gpu] ")),
+            *(("cd", "[dock:gpu] "), (b, "(b) [dock:gpu] "), ("castoff", "(b) ")),
+            *(("dock gpu", "(b) [dock:gpu] "), ("dock gpu", "(b) [dock:gpu] ")),
+            *((a, "(a) [dock:gpu] "), ("cd", "[dock:gpu] "), ("castoff", "")),
         ):
-            for command, wanted in steps:
-                session.run(command)
-                assert markers(session) == set(wanted.split()), command
-        assert session.prompt == plain
+            session.run(command)
+            assert session.prompt == markers + plain, command
+
+
+@pytest.mark.shells("bash", "zsh")
+def test_what_was_put_in_front_of_the_markers_stays_there_when_they_come_and_go(
+    shell: Shell, sailor: Sailor, gpu: RealDock
+) -> None:
+    del gpu
+    with shell.interactive() as session:
+        plain = session.prompt
+        for command, prompt in (
+            (shell.cd(layered(sailor, "a")), f"(a) {plain}"),
+            ('PS1="mine $PS1"', f"mine (a) {plain}"),
+            ("dock gpu", f"mine (a) [dock:gpu] {plain}"),
+            ("cd", f"mine [dock:gpu] {plain}"),
+            ("castoff", f"mine {plain}"),
+        ):
+            session.run(command)
+            assert session.prompt == prompt, command
+
+
+@pytest.mark.shells("zsh")  # bash takes no prompt from the environment, and fish makes its own
+def test_a_child_that_inherits_a_marked_prompt_does_not_mark_it_twice(
+    shell: Shell, sailor: Sailor, gpu: RealDock
+) -> None:
+    del gpu
+    script = write(
+        sailor.home.path.parent / "child", f'{shell.hook}\necho "$PS1"; castoff; echo "$PS1"\n'
+    )
+    code = [
+        "PS1='mine> '",
+        "export PS1",
+        "dock gpu",
+        shell.cd(layered(sailor, "a")),
+        " ".join(map(shell.quote, shell.argv(script)[len(shell.prefix) :])),
+    ]
+    assert shell.script("\n".join(code)).ok() == "(a) [dock:gpu] mine> \n(a) mine> \n"
 
 
 def test_monikers_complete(shell: Shell, sailor: Sailor) -> None:
