@@ -358,7 +358,7 @@ def write(text: str) -> None:
 
 def say(*lines: str) -> None:
     """Tell a person something on stderr, without a control character out of any file's name."""
-    if sys.stderr is not None:
+    if lines and sys.stderr is not None:
         with suppress(OSError):  # nobody is there to be told
             print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
 

@@ -37,8 +37,21 @@ def named(ctx: Context, name: str | None) -> str:
     docked = connection.docked(ctx)
     found = name or (docked.directory if docked else ctx.shell_env.get("SHELLENV_DOCK", ""))
     if not found:
-        raise ShellenvError("which dock?", "name one (shellenv ls-dock lists them), or dock first")
+        raise undocked(ctx, ", or name one here")
     return found
+
+
+def undocked(ctx: Context, other: str = "") -> ShellenvError:
+    """The error of what needs a dock in a shell that is not docked: it says how to get there.
+    `other` is another way, as the end of a sentence."""
+    known = docks.known(ctx).docks
+    if not known:
+        hint = "no dock is known: shellenv register-dock HOST makes one known"
+    elif len(known) == 1:
+        hint = f"dock {known[0].moniker} first{other}"
+    else:
+        hint = f"dock HOST first{other} (shellenv ls-dock lists those that are known)"
+    return ShellenvError("this shell is not docked", hint)
 
 
 def resolve(ctx: Context, text: str) -> Dock:

@@ -113,14 +113,22 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
 
 
 class Docker:
-    """The docker CLI at one engine, for what takes long: it shows progress as people know it."""
+    """The docker CLI at one engine, for what takes long: it shows progress as people know it.
+
+    `explain` is told the command lines that a person might want to repeat.
+    """
 
     def __init__(
-        self, program: Callable[[], str], env: Mapping[str, str], labels: Mapping[str, str]
+        self,
+        program: Callable[[], str],
+        env: Mapping[str, str],
+        labels: Mapping[str, str],
+        explain: Callable[[str], None] = say,
     ) -> None:
         self.program = program
         self.env = dict(env)
         self.labels = labels
+        self.explain = explain
 
     def fetch(self, base: Base) -> None:
         """Build the base image if it is the project's own, else pull it."""
@@ -139,7 +147,7 @@ class Docker:
         import subprocess
 
         program = self.program()
-        say(shlex.join(["docker", *words]))
+        self.explain(shlex.join(["docker", *words]))
         done = subprocess.run(
             [program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shellenv.cli import parser, say, write
+from shellenv.cli import parser, write
 from shellenv.context import Context
 from shellenv.environments import Request, Scene, open_named
 from shellenv.errors import ShellenvError
@@ -31,7 +31,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     assert project is not None  # for a run there always is one
     scene = Scene(ctx, found, project, request)
     choice = _choice(scene, chosen.env)
-    say(f"shellenv: {choice.exec_env or 'nowhere to run'}: {choice.reason}")
+    scene.explain(f"shellenv: {choice.exec_env or 'nowhere to run'}: {choice.reason}")
     tell(found)
     if not choice.exec_env:
         raise ShellenvError(
@@ -75,6 +75,7 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     add("--no-sync", action="store_true", help="do not synchronise with the dock")
     add("--print", action="store_true", help="print the command line, and do not run it")
     add("--keep", action="store_true", help="do not remove the container at the end")
+    add("-q", "--quiet", action="store_true", help="say only what needs you")
     chosen, others = options.parse_known_args(own)
     if others and not others[0].startswith("-"):
         options.error(f"put -- before the command: run-shell -- {' '.join(others)}")
@@ -98,6 +99,7 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
         network=chosen.network,
         sync=not chosen.no_sync,
         keep=chosen.keep,
+        quiet=chosen.quiet,
     )
 
 

@@ -109,6 +109,17 @@ def test_what_is_not_there_is_127_and_what_cannot_be_executed_126(
 # --- streams ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("options", "env"), [(["-q"], {}), ([], {"SHELLENV_QUIET": "yes"})])
+def test_quietly_only_the_command_says_something(
+    environment: Environment, options: list[str], env: dict[str, str]
+) -> None:
+    write(environment.root / "given", "brought there")
+    line = "cat given; echo back >made; echo well >&2"
+    with environment.start("sh", "-c", line, options=options, env=env) as child:
+        assert child.communicate(timeout=TIMEOUT) == (b"brought there", b"well\n")
+    assert (environment.root / "made").read_text() == "back\n"
+
+
 def test_a_hundred_megabytes_go_through_unchanged(environment: Environment) -> None:
     data = os.urandom(1 << 20) * 100
     assert hashlib.sha256(environment.ok("cat", stdin=data)).digest() == (

@@ -84,7 +84,7 @@ def test_remote_says_that_one_must_dock_first(home: Home) -> None:
     done = home.shellenv("run-shell", "--env", "remote", "--", "true", cwd=home.project("api"))
     assert last_lines(done) == [
         "shellenv: this shell is not docked",
-        "dock HOST, then try again",
+        "no dock is known: shellenv register-dock HOST makes one known",
     ]
 
 

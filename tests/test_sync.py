@@ -388,7 +388,7 @@ def meanwhile(pair: Pair, direction: str, action: Callable[[], object]) -> Outco
             pair.far.own(pair.remote_root)
 
     pair.far.own(pair.remote_root)
-    outcome = bracket.sync(pair.context, pair.wish()._replace(tell=tell), direction)
+    outcome = bracket.sync(pair.context, pair.wish()._replace(explain=tell), direction)
     assert done
     return outcome
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 from docksync import contents, tree
 from harness import Result
@@ -95,6 +96,9 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be(user: User) -> None:
     assert "push         deep/down/file\n" in result.stdout
     assert not (user.home / "far").exists()
     sync(user, "sync-up", "gpu")
+    result = sync(user, "sync-up", "gpu", "--dry-run")
+    where = f"sync-up to gpu:{there(user)}"
+    assert result == Result(0, "", f"shellenv: {where}: nothing would be done\n")
     (user.home / "src/api/deep/down/file").unlink()
     user.write("src/api/new", "1")
     result = sync(user, "sync-up", "gpu", "--dry-run", "--json")
@@ -105,11 +109,21 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be(user: User) -> None:
 
 def test_explain_names_the_rule_its_file_and_line(user: User) -> None:
     user.write("src/api/.dockerignore", "# no\n\ndocs\n")
+    user.write("src/api/docs/x", "")
     result = sync(user, "sync-up", "--explain", "docs/x")
     assert result.ok() == "docs/x: left out by docs (~/src/api/.dockerignore:3)\n"
     result = sync(user, "sync-up", "--explain", "file", cwd="src/api/deep/down")
     assert result.ok() == "file: synced\n"
     assert sync(user, "sync-up", "--explain", "/etc/passwd").status == 1
+
+
+def test_explain_says_that_a_path_is_not_here_and_what_would_become_of_it(user: User) -> None:
+    user.write("src/api/.dockerignore", "docs\n")
+    for path, said in (
+        ("nowhere", "not here; would be synced"),
+        ("docs/x", "not here; would be left out by docs (~/src/api/.dockerignore:1)"),
+    ):
+        assert sync(user, "sync-up", "--explain", path).ok() == f"{path}: {said}\n"
 
 
 def test_print_says_the_commands_and_runs_none(user: User) -> None:
@@ -122,10 +136,57 @@ def test_print_says_the_commands_and_runs_none(user: User) -> None:
     assert not (user.home / "far").exists()
 
 
-def test_without_a_dock_it_asks_which(user: User) -> None:
-    result = sync(user, "sync-up")
-    assert result.status == 1
-    assert "which dock?" in result.stderr
+def test_undocked_it_says_how_to_dock_to_what_is_known(user: User) -> None:
+    def hint() -> str:
+        result = sync(user, "sync-up")
+        said, hint = result.stderr.splitlines()
+        assert (result.status, said) == (1, "shellenv: this shell is not docked")
+        return hint
+
+    assert hint() == "dock gpu first, or name one here"
+    user.run("register-dock", "--offline", "10.0.0.1", "lab")
+    assert hint() == (
+        "dock HOST first, or name one here (shellenv ls-dock lists those that are known)"
+    )
+    for moniker in ("gpu", "lab"):
+        user.run("unregister-dock", moniker)
+    assert hint() == "no dock is known: shellenv register-dock HOST makes one known"
+
+
+@pytest.mark.parametrize(("options", "env"), [(["-q"], {}), ([], {"SHELLENV_QUIET": "yes"})])
+def test_quietly_it_says_only_what_needs_somebody(
+    user: User, options: list[str], env: dict[str, str]
+) -> None:
+    def quiet(verb: str, *words: str) -> Result:
+        return sync(user, verb, "gpu", *options, *words, cwd="src/api", **env)
+
+    user.write("src/api/__pycache__/x", "")
+    assert quiet("sync-up") == Result(0, "", "")
+    assert quiet("sync-up", "--dry-run") == Result(0, "", "")
+    (there(user) / "made").write_text("there")
+    assert quiet("sync-down") == Result(0, "", "")
+    assert (user.home / "src/api/made").exists()
+    user.write("src/api/made", "ours")
+    (there(user) / "made").write_text("theirs!")
+    result = quiet("sync-up")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("shellenv: conflict: made was changed on both sides; theirs is made.")
+
+
+def test_ctrl_c_says_in_what_state_things_are(user: User) -> None:
+    sync(user, "sync-up", "gpu")
+    with user.write("src/api/large", "").open("wb") as stream:
+        stream.truncate(1 << 34)  # nobody waits for that
+    command = f"cd {user.home}/src/api && exec sync-up gpu"
+    with user.terminal("sh", "-c", command) as terminal:
+        terminal.expect("rsync ")
+        terminal.sendintr()
+        terminal.expect("shellenv: sync-up was interrupted: nothing is lost; the next one goes on")
+        terminal.expect(pexpect.EOF)
+        assert terminal.wait() == 130
+    user.write("src/api/large", "small now")
+    assert sync(user, "sync-up", "gpu").status == 0
+    assert tree(there(user)) == tree(user.home / "src" / "api")
 
 
 def test_the_home_directory_is_no_project(user: User) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from shellenv.cli import say
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.project import Project
@@ -33,6 +34,7 @@ class Request(NamedTuple):
     network: str = ""
     sync: bool = True
     keep: bool = False
+    quiet: bool = False
 
 
 class Scene(NamedTuple):
@@ -48,6 +50,16 @@ class Scene(NamedTuple):
         own: Mapping[str, str] = self.ctx.shell_env or self.ctx.env
         pairs = ((name, own.get(name) if v is None else v) for name, v in self.request.env)
         return {name: value for name, value in pairs if value is not None}
+
+    @property
+    def quiet(self) -> bool:
+        """Is only to be said what needs the user?"""
+        return self.request.quiet or self.found.config.flag("shellenv", "quiet")
+
+    def explain(self, line: str) -> None:
+        """Say what is done, or why, to whoever wants to know."""
+        if not self.quiet:
+            say(line)
 
 
 class Environment(Protocol):

@@ -103,7 +103,7 @@ class Docker:
         lost = False
         try:
             image = layers.make(self.engine, self._recipe(), self._cli())
-            say(self._shown(image))
+            self.scene.explain(self._shown(image))
             return self._supervised(image)
         except LostError:
             lost = True  # and goes on, so there is nothing to finish
@@ -333,7 +333,8 @@ class Docker:
         return path
 
     def _cli(self) -> layers.Docker:
-        return layers.Docker(lambda: self.program, self._environment(), self._labels())
+        explain = self.scene.explain
+        return layers.Docker(lambda: self.program, self._environment(), self._labels(), explain)
 
     def _environment(self) -> dict[str, str]:
         """The docker CLI's environment: ours, at this engine."""

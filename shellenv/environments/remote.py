@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 from shellenv import connect, connection, detached
@@ -36,26 +35,29 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
             "allow it in its sshd_config: AllowStreamLocalForwarding yes",
         )
     moniker = facts.moniker
-    asked = wish.wish(found, (*where.ssh(), moniker), moniker, say, bar.bar)
+    asked = wish.wish(found, (*where.ssh(), moniker), moniker, say, scene.explain, bar.bar)
 
-    def sync(direction: Callable[..., wish.Outcome]) -> None:
-        outcome = direction(ctx, asked)
+    def sync(direction: str) -> None:
+        with report.interruptible(direction):
+            outcome = bracket.sync(ctx, asked, direction)
         if outcome.did_anything:
-            say(*report.lines(outcome._replace(left_out={}), moniker))
+            say(*report.lines(outcome._replace(left_out={}), moniker, scene.quiet))
         if outcome.problem is not None:
             raise outcome.problem
 
     def before() -> None:
-        sync(bracket.up)
+        sync(wish.UP)
 
     def after() -> None:
-        """Whatever happens now, the run has its own status."""
+        """Whatever happens now, the run has its own status; but for Ctrl-C."""
         try:
-            sync(bracket.down)
+            sync(wish.DOWN)
+        except report.InterruptedSyncError:
+            raise
         except ShellenvError as error:
             say(
                 f"shellenv: {error.message}",
-                error.hint,
+                *([error.hint] if error.hint else []),
                 "shellenv: sync-down brings the rest, once that is mended",
             )
 
@@ -65,7 +67,7 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
 
     detached.tell(ctx, where, facts)
     if ports := scene.request.ports:
-        say(
+        scene.explain(
             f"shellenv: ports are published at {moniker}; to reach one from here: "
             f"ssh -N -L PORT:localhost:PORT {moniker}   (-p {ports[0]})"
         )
@@ -107,7 +109,7 @@ def _dock(scene: Scene) -> str:
         return docked.directory
     host = env.get("DOCKER_HOST", "")
     if not other_machine(host):
-        raise ShellenvError("this shell is not docked", "dock HOST, then try again")
+        raise connect.undocked(scene.ctx)
     if host.startswith("ssh://"):
         return host.rstrip("/")
     return other_machine(host)

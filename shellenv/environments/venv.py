@@ -45,7 +45,7 @@ class Venv:
                 option = {"ports": "-p", "volumes": "-v"}.get(name, f"--{name}")
                 say(f"shellenv: {option} has no effect in a virtual environment")
         env = {**environment(scene.ctx, scene.found), **scene.given()}
-        say(self.command_line())
+        scene.explain(self.command_line())
         return supervise(scene.request.command or (self._shell(),), env, reap=True)
 
     def _shell(self) -> str:

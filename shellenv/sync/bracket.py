@@ -31,19 +31,9 @@ from shellenv.sync.ignore import OWN, Rule
 from shellenv.sync.ledger import Ledger, sift
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Listing, Place, Remote
-from shellenv.sync.wish import DOWN, UP, EmptiedError, Outcome, Wish, unwatched
+from shellenv.sync.wish import UP, EmptiedError, Outcome, Wish, unwatched
 
 T = TypeVar("T")
-
-
-def up(ctx: Context, wish: Wish) -> Outcome:
-    """Bring what changed here to the dock. See `sync`."""
-    return sync(ctx, wish, UP)
-
-
-def down(ctx: Context, wish: Wish) -> Outcome:
-    """Bring what changed at the dock here. See `sync`."""
-    return sync(ctx, wish, DOWN)
 
 
 def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
@@ -396,7 +386,7 @@ class _Sync:
 
         files = self.store.files
         command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
-        self.wish.tell(shlex.join(command))
+        self.wish.explain(shlex.join(command))
         env = dict(self.ctx.shell_env or self.ctx.env)
         show = self.wish.watch or unwatched
         with show(f"sync-{self.direction}", size) as update:

@@ -5,17 +5,54 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+from shellenv.errors import ShellenvError
 from shellenv.sync.wish import UP, Outcome
 
 SHOWN = 20
 """How many paths of a kind are named; the rest is counted."""
 
 
-def lines(outcome: Outcome, label: str) -> Iterator[str]:
-    """A summary, and a line for everything that a person should know of."""
-    verb = f"sync-{outcome.direction}"
-    where = f"{label}:{outcome.there}"
+class InterruptedSyncError(ShellenvError):
+    """Ctrl-C has ended a sync."""
+
+
+@contextmanager
+def interruptible(direction: str) -> Iterator[None]:
+    """Raise InterruptedSyncError, which says in what state things are, where Ctrl-C ends a sync."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        what = f"sync-{direction} was interrupted: nothing is lost; the next one goes on from there"
+        raise InterruptedSyncError(what, status=130) from None
+
+
+def lines(outcome: Outcome, label: str, quiet: bool = False) -> Iterator[str]:
+    """A summary, and a line for everything that a person should know of; `quiet`: only for what
+    needs them."""
+    if not quiet:
+        yield _summary(outcome, label)
+    for path, copy in outcome.conflicts[:SHOWN]:
+        yield (
+            f"shellenv: conflict: {os.fsdecode(path)} was changed on both sides; "
+            f"theirs is {os.fsdecode(copy)}"
+        )
+    yield from _listed(outcome.failed, "not brought over")
+    if quiet:
+        return
+    yield from _listed(outcome.left_alone, "left alone, on both sides (no file, or unreadable)")
+    if outcome.left_out:
+        yield f"shellenv: left out: {_left_out(outcome)}"
+
+
+def title(outcome: Outcome, label: str) -> str:
+    """Which sync this is: its verb, and the directory at the dock."""
+    way = "to" if outcome.direction == UP else "from"
+    return f"sync-{outcome.direction} {way} {label}:{outcome.there}"
+
+
+def _summary(outcome: Outcome, label: str) -> str:
     parts = []
     for paths, what in (
         (outcome.sent, "sent"),
@@ -31,20 +68,8 @@ def lines(outcome: Outcome, label: str) -> Iterator[str]:
         parts.append(_count(len(outcome.conflicts), "conflict"))
     if outcome.failed:
         parts.append(f"{len(outcome.failed)} not brought over")
-    way = "to" if outcome.direction == UP else "from"
-    yield (
-        f"shellenv: {verb} {way} {where}: {', '.join(parts) or 'nothing to do'} "
-        f"({outcome.seconds:.1f} s)"
-    )
-    for path, copy in outcome.conflicts[:SHOWN]:
-        yield (
-            f"shellenv: conflict: {os.fsdecode(path)} was changed on both sides; "
-            f"theirs is {os.fsdecode(copy)}"
-        )
-    yield from _listed(outcome.failed, "not brought over")
-    yield from _listed(outcome.left_alone, "left alone, on both sides (no file, or unreadable)")
-    if outcome.left_out:
-        yield f"shellenv: left out: {_left_out(outcome)}"
+    done = ", ".join(parts) or "nothing to do"
+    return f"shellenv: {title(outcome, label)}: {done} ({outcome.seconds:.1f} s)"
 
 
 def _listed(paths: tuple[bytes, ...], what: str) -> Iterator[str]:

@@ -19,12 +19,14 @@ DOCKERIGNORE = ".dockerignore"
 
 
 class Settings(NamedTuple):
-    """What is synced, and where to. `name` is the last part of the directory at the dock."""
+    """What is synced, and where to. `name` is the last part of the directory at the dock; `quiet`:
+    is only to be said what needs the user?"""
 
     root: str
     name: str
     remote_root: str
     rules: Rules
+    quiet: bool = False
 
 
 def settings(ctx: Context, found: Config, project: Project) -> Settings:
@@ -44,7 +46,8 @@ def settings(ctx: Context, found: Config, project: Project) -> Settings:
         )
     git = found.flag(SECTION, "git")
     rules = Rules(tuple(_rules(ctx, found, root)), git)
-    return Settings(root, name, _value(found, "remote_root").rstrip("/") or "/", rules)
+    remote_root = _value(found, "remote_root").rstrip("/") or "/"
+    return Settings(root, name, remote_root, rules, found.flag("shellenv", "quiet"))
 
 
 def _value(found: Config, key: str) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from shellenv.errors import ShellenvError
+
+if TYPE_CHECKING:
+    import subprocess
 
 COMMON = (
     *("--links", "--perms", "--times", "--dirs", "--omit-dir-times"),
@@ -90,40 +94,59 @@ def run(
     `keep` are descriptors that it shall have: locks that are held as long as it runs. `update` is
     told now and then how many bytes are done. Raises ShellenvError if there is no usable rsync.
     """
-    import subprocess
     import tempfile
 
     with open(listing, "wb") as names:
         names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
+    words = [command[0], *(["--info=progress2"] if update else []), *command[1:]]
     with tempfile.TemporaryFile() as errors:
-        try:
-            child = subprocess.Popen(
-                [command[0], *(["--info=progress2"] if update else []), *command[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if update else subprocess.DEVNULL,
-                stderr=errors,
-                env={**env, "LC_ALL": "C"},
-                pass_fds=keep,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise ShellenvError("rsync is not in PATH", "install rsync 3.1 or newer") from None
-        try:
-            while update and child.stdout and (said := os.read(child.stdout.fileno(), 4096)):
-                if found := re.findall(rb"([\d,.]+) +\d+%", said):
+        with _at_work(words, env, keep, errors) as child:
+            assert child.stdout
+            while said := os.read(child.stdout.fileno(), 4096):
+                if update and (found := re.findall(rb"([\d,.]+) +\d+%", said)):
                     update(int(re.sub(rb"\D", b"", found[-1])))
             status = child.wait()
-        except BaseException:
-            child.terminate()
-            child.wait()
-            raise
-        finally:
-            if child.stdout:
-                child.stdout.close()
         if status in (1, 2, 4):  # syntax or usage; protocol; a feature that it does not have
             _check_version(env)
         errors.seek(0)
         return Moved(status, _meaning(os.fsdecode(errors.read()[-65536:])))
+
+
+@contextmanager
+def _at_work(
+    words: Sequence[str], env: dict[str, str], keep: Sequence[int], errors: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """An rsync, which ends at the latest with the `with` statement: also where Ctrl-C comes while
+    it is being started, and nobody would know of it. Raises ShellenvError if there is none."""
+    import signal
+    import subprocess
+
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    child = None
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**env, "LC_ALL": "C"},
+            pass_fds=keep,
+            start_new_session=True,
+        )
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        yield child
+    except BaseException as error:
+        if child is not None:
+            child.terminate()
+            child.wait()
+        elif isinstance(error, FileNotFoundError):
+            hint = "install rsync 3.1 or newer"
+            raise ShellenvError("rsync is not in PATH", hint) from None
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        if child is not None and child.stdout is not None:
+            child.stdout.close()
 
 
 def _check_version(env: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from shellenv import detached
 from shellenv.cli import ask, parser, say, write
@@ -14,7 +15,10 @@ from shellenv.ssh import words
 from shellenv.survey import survey
 from shellenv.sync import bar, bracket, entry, place, report, transfer, wish
 from shellenv.sync.settings import Settings, settings
-from shellenv.sync.wish import DOWN, UP, EmptiedError
+from shellenv.sync.wish import DOWN, UP, EmptiedError, Outcome
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def up(ctx: Context, args: Sequence[str]) -> int:
@@ -29,22 +33,7 @@ def down(ctx: Context, args: Sequence[str]) -> int:
 
 def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     """Status 0 if all was brought over, also with conflicts. Raises ShellenvError otherwise."""
-    options = parser(f"sync-{direction}")
-    options.add_argument("dock", metavar="DOCK", nargs="?", help="default: this shell's")
-    options.add_argument("--dry-run", action="store_true", help="list what would be done")
-    options.add_argument("--explain", metavar="PATH", help="is it left out, and by which rule?")
-    options.add_argument("--print", action="store_true", help="print the commands, run none")
-    options.add_argument("--json", action="store_true", help="print JSON")
-    options.add_argument(
-        "--adopt", action="store_true", help="take the directory at the dock as this project's"
-    )
-    options.add_argument(
-        "--restore", action="store_true", help="one side is empty now: fill it from the other"
-    )
-    options.add_argument(
-        "--accept-empty", action="store_true", help="one side is empty now: empty the other"
-    )
-    chosen = options.parse_args(args)
+    chosen = _options(direction).parse_args(args)
     found = settings_of(ctx)
     if chosen.explain is not None:
         write(explain(ctx, found, chosen.explain))
@@ -52,32 +41,59 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     if chosen.print:
         write(commands(ctx, found, chosen.dock, direction))
         return 0
+    quiet = chosen.quiet or found.quiet
+    with report.interruptible(direction):
+        label, outcome = _sync(ctx, found, chosen, direction, quiet)
+    if chosen.json:
+        write(report.as_json(outcome, label))
+    elif chosen.dry_run:
+        write("".join(f"{what:12} {os.fsdecode(path)}\n" for path, what in outcome.planned))
+    if not chosen.dry_run:
+        say(*report.lines(outcome, label, quiet))
+    elif not outcome.planned and not quiet:
+        say(f"shellenv: {report.title(outcome, label)}: nothing would be done")
+    if outcome.problem is not None:
+        raise outcome.problem
+    return 0
+
+
+def _options(direction: str) -> argparse.ArgumentParser:
+    options = parser(f"sync-{direction}")
+    add = options.add_argument
+    add("dock", metavar="DOCK", nargs="?", help="default: the one that this shell is docked to")
+    add("--dry-run", action="store_true", help="list what would be done, and do nothing")
+    add("--explain", metavar="PATH", help="say whether PATH is left out, and by which rule")
+    add("--print", action="store_true", help="print the commands, and run none")
+    add("--json", action="store_true", help="print what was done as JSON")
+    add("-q", "--quiet", action="store_true", help="say only what needs you")
+    add("--adopt", action="store_true", help="take the directory at the dock as this project's")
+    add("--restore", action="store_true", help="one side is empty now: fill it from the other")
+    add("--accept-empty", action="store_true", help="one side is empty now: empty the other, too")
+    return options
+
+
+def _sync(
+    ctx: Context, found: Settings, chosen: argparse.Namespace, direction: str, quiet: bool
+) -> tuple[str, Outcome]:
+    """What the dock is called, and what came of the sync. Raises ShellenvError."""
     with connected(ctx, chosen.dock) as (where, facts):
         label = facts.moniker
         if direction == DOWN:
             detached.tell(ctx, where, facts)
-        asked = wish.wish(found, (*where.ssh(), label), label, say, bar.bar)._replace(
+        show = wish.quietly if quiet else say
+        asked = wish.wish(found, (*where.ssh(), label), label, say, show, bar.bar)._replace(
             dry=chosen.dry_run,
             adopt=chosen.adopt,
             restore=chosen.restore,
             accept_empty=chosen.accept_empty,
         )
         try:
-            outcome = bracket.sync(ctx, asked, direction)
+            return label, bracket.sync(ctx, asked, direction)
         except EmptiedError as emptied:
             say(f"shellenv: {emptied.message}")
             if not ask(f"Is that meant, and {emptied.other} to be emptied, too?"):
                 raise
-            outcome = bracket.sync(ctx, asked._replace(accept_empty=True), direction)
-    if chosen.json:
-        write(report.as_json(outcome, label))
-    elif chosen.dry_run:
-        write("".join(f"{what:12} {os.fsdecode(path)}\n" for path, what in outcome.planned))
-    if not chosen.dry_run:
-        say(*report.lines(outcome, label))
-    if outcome.problem is not None:
-        raise outcome.problem
-    return 0
+            return label, bracket.sync(ctx, asked._replace(accept_empty=True), direction)
 
 
 def commands(ctx: Context, found: Settings, name: str | None, direction: str) -> str:
@@ -115,13 +131,16 @@ def settings_of(ctx: Context) -> Settings:
 
 
 def explain(ctx: Context, found: Settings, path: str) -> str:
-    """Whether a path is synced, and by which rule it is not: one line."""
+    """Whether a path is synced, or would be if it were here, and by which rule it is not: one line.
+    What is not here is taken for a directory if the path ends with a slash."""
     full = os.path.join(os.path.realpath(ctx.cwd), path)
     full = os.path.normpath(full)
     if not f"{full}/".startswith(f"{found.root}/"):
         raise ShellenvError(f"{path} is not in {found.root}", "name a path of the project")
     relative = os.fsencode(os.path.relpath(full, found.root))
-    rule = found.rules.rule(relative, os.path.isdir(full) and not os.path.islink(full))
-    if rule is None:
-        return f"{path}: synced\n"
-    return f"{path}: left out by {rule} ({rule.origin})\n"
+    here = os.path.lexists(full)
+    directory = os.path.isdir(full) and not os.path.islink(full) if here else path.endswith("/")
+    rule = found.rules.rule(relative, directory)
+    would_be = "" if here else "not here; would be "
+    why = "synced" if rule is None else f"left out by {rule} ({rule.origin})"
+    return f"{path}: {would_be}{why}\n"

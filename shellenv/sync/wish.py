@@ -22,7 +22,7 @@ def unwatched(_: str, __: int) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _quietly(_: str) -> None:
+def quietly(_: str) -> None:
     """Says nothing."""
 
 
@@ -35,7 +35,8 @@ class Wish(NamedTuple):
     name: str
     rules: Rules
     label: str = ""
-    tell: Callable[[str], None] = _quietly
+    tell: Callable[[str], None] = quietly
+    explain: Callable[[str], None] = quietly
     watch: Watch | None = None
     dry: bool = False
     adopt: bool = False
@@ -47,13 +48,16 @@ def wish(
     found: Settings,
     ssh: Sequence[str],
     label: str,
-    tell: Callable[[str], None] = _quietly,
+    tell: Callable[[str], None] = quietly,
+    explain: Callable[[str], None] = quietly,
     watch: Watch | None = None,
 ) -> Wish:
     """A wish by a project's settings. `ssh` are the words of a command line that runs a command at
-    the dock, which is called `label`; `tell` is told what a person should see, and the commands."""
+    the dock, which is called `label`; `tell` is told what a person must know, `explain` the
+    command lines."""
     words = tuple(ssh)
-    return Wish(found.root, words, found.remote_root, found.name, found.rules, label, tell, watch)
+    place = (found.root, words, found.remote_root, found.name)
+    return Wish(*place, found.rules, label, tell, explain, watch)
 
 
 class EmptiedError(ShellenvError):
