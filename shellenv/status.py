@@ -5,15 +5,16 @@ First the facts, as one JSON-able value; then, for people, the same in words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shellenv import connection, paths, state
 from shellenv.cli import parser, printable, write
 from shellenv.config import Origin
 from shellenv.context import Context
+from shellenv.environment import environment
 from shellenv.hint import hint, image_sign
-from shellenv.plan import Plan, Ref, Value
+from shellenv.plan import Plan, Ref, Value, Variable
 from shellenv.survey import Blocked, Survey, survey
 
 Facts = dict[str, Any]
@@ -59,7 +60,7 @@ def facts(ctx: Context) -> Facts:
         else None,
         "exec_env": {"name": choice.exec_env or None, "because": choice.reason},
         "dock": _dock(ctx),
-        **_changes(plan),
+        **_changes(plan, _values(ctx, found)),
         "blocked": [_blocked(blocked, would) for blocked in _shown(would.blocked)],
         "passed_over": list(found.detection.passed_over),
         "warnings": list(found.warnings),
@@ -107,19 +108,32 @@ def _shell(ctx: Context, log: state.Log, plan: Plan | None) -> Facts:
     }
 
 
-def _changes(plan: Plan | None) -> Facts:
+def _values(ctx: Context, found: Survey) -> dict[str, str]:
+    """The project's variables as a shell gets them: with what they refer to."""
+    records = state.read(environment(ctx, found)).records
+    return {r.name: r.new for r in records if r.kind == "v" and r.new is not None}
+
+
+def _changes(plan: Plan | None, values: Mapping[str, str]) -> Facts:
     """What a plan would do to a shell, each with its file and line."""
     if plan is None:
         return {"variables": [], "secrets": [], "path": [], "aliases": [], "hooks": []}
     return {
         "variables": [
-            {"name": v.name, "value": text(v.value), **_where(v.origin)} for v in plan.variables
+            {"name": v.name, **_value(v, values), **_where(v.origin)} for v in plan.variables
         ],
         "secrets": [{"name": v.name, **_where(v.origin)} for v in plan.secrets],
         "path": [{"directory": d.path, **_where(d.origin)} for d in plan.path],
         "aliases": [{"name": a.name, "value": a.value, **_where(a.origin)} for a in plan.aliases],
         "hooks": [{"enter": h.enter, "leave": h.leave} for h in plan.hooks],
     }
+
+
+def _value(variable: Variable, values: Mapping[str, str]) -> Facts:
+    """What a shell gets, and, where that is something else, how it is written."""
+    written = text(variable.value)
+    value = values.get(variable.name, written)
+    return {"value": value} if value == written else {"value": value, "written": written}
 
 
 def _where(origin: Origin) -> Facts:
@@ -129,9 +143,13 @@ def _where(origin: Origin) -> Facts:
 def text(value: Value) -> str:
     """A value as it would be written in a configuration file."""
     return "".join(
-        "${" + part.name + "}" if isinstance(part, Ref) else part.replace("$", "$$")
-        for part in value
+        part.replace("$", "$$") if isinstance(part, str) else _reference(part) for part in value
     )
+
+
+def _reference(part: Ref) -> str:
+    default = f":-{part.default}" if part.default else ""
+    return "${" + part.name + default + "}"
 
 
 def _shown(blocked: Iterable[Blocked]) -> Iterator[Blocked]:
