@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from shellenv import docks, files, hostkeys, paths, ssh, sshconfig
+from shellenv import connection, docks, files, hostkeys, paths, ssh, sshconfig
 from shellenv.cli import ask, parser, say, write
 from shellenv.context import Context
 from shellenv.docks import Dock
@@ -246,10 +246,21 @@ def unregister(ctx: Context, args: Sequence[str]) -> int:
                 _carry_out(ctx, [Change(own, os.fsencode(text), os.fsencode(after))])
             else:
                 _forget_dockerutils(dock)
-            say(f"shellenv: unregistered {dock.moniker} ({dock.address})")
+            say(f"shellenv: unregistered {dock.moniker} ({dock.address})", *_docked(ctx, dock))
     if not left and (chosen.remove_include or dock.source == own):
         _offer_removal(ctx, chosen.remove_include)
     return 0
+
+
+def _docked(ctx: Context, dock: Dock) -> Iterator[str]:
+    """What becomes of the shells that are docked there, if there are any: a line."""
+    (shells,) = connection.counts(ctx, [dock])
+    if shells:
+        who = "1 shell stays" if shells == 1 else f"{shells} shells stay"
+        yield (
+            f"shellenv: {who} docked to {dock.moniker} until castoff; "
+            "a connection that is lost may not come back"
+        )
 
 
 def _forget_dockerutils(dock: Dock) -> None:

@@ -619,6 +619,24 @@ def test_a_network_that_is_gone_without_a_word_is_noticed_and_comes_back(
         assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
 
 
+def test_unregistering_a_dock_says_what_becomes_of_the_shells_that_are_docked_there(
+    shell: Shell, sailor: Sailor, gpu: RealDock
+) -> None:
+    with shell.interactive() as session:
+        session.run("dock gpu")
+        said = session.run("unregister-dock gpu --remove-include").splitlines()
+        assert said[1] == (
+            "shellenv: 1 shell stays docked to gpu until castoff; "
+            "a connection that is lost may not come back"
+        )
+        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert session.run("castoff") == ""
+    sailor.know(gpu)
+    assert (
+        len(sailor.user.run("unregister-dock", "gpu", "--remove-include").stderr.splitlines()) == 2
+    )
+
+
 def test_it_comes_back_after_the_machine_was_restarted(
     bash: Shell, sailor: Sailor, gpu: RealDock
 ) -> None:
