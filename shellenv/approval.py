@@ -78,7 +78,8 @@ def governed(directory: str) -> tuple[str, ...]:
 def _there(ctx: Context, verb: str, args: Sequence[str]) -> Context:
     """The context with the directory that the arguments name, by name (`..` undoes a `cd`)."""
     arguments = parser(verb)
-    arguments.add_argument("directory", metavar="DIR", nargs="?", default=ctx.cwd)
+    arguments.add_argument("directory", metavar="DIR", nargs="?", default=ctx.cwd,
+                           help="the project (default: where you are)")  # fmt: skip
     given: str = arguments.parse_args(args).directory
     directory = os.path.normpath(os.path.join(ctx.cwd, given))
     if not os.path.isdir(directory):

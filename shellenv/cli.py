@@ -35,8 +35,8 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "hook": Verb(
         "shellenv.hook:main",
-        "SHELL",
-        "print the line that loads the hook, for an rc file",
+        "bash | zsh | fish",
+        "print the code that loads the hook, for an rc file",
         (
             'eval "$(shellenv hook bash)"      in ~/.bashrc',
             'eval "$(shellenv hook zsh)"       in ~/.zshrc',
@@ -45,8 +45,8 @@ VERBS: dict[str, Verb] = {
     ),
     "export": Verb(
         "shellenv.export:main",
-        "SHELL",
-        "print what would bring this shell up to date (bash, zsh, fish), or json for editors",
+        "bash | zsh | fish | json",
+        "print what would bring this shell up to date, or JSON for editors",
         (
             'eval "$(shellenv export bash)"',
             "shellenv export json",
@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "status": Verb(
         "shellenv.status:main",
         "[--json]",
-        "what is active here, and why",
+        "show what is active here, and why",
         (
             "shellenv status",
             "shellenv status --json | jq .project",
@@ -84,7 +84,7 @@ VERBS: dict[str, Verb] = {
         "[DIR]",
         "refuse a project's configuration, whatever it says",
         (
-            "shellenv deny",
+            "shellenv deny                     the project you are in",
             "shellenv deny ~/src/api",
         ),
     ),
@@ -109,7 +109,7 @@ VERBS: dict[str, Verb] = {
     "config": Verb(
         "shellenv.settings:main",
         "[get KEY | list] [--show-origin] [--json]",
-        "the settings that count here",
+        "show the settings that count here",
         (
             "shellenv config                   all settings",
             "shellenv config get venv_dir      [shellenv] venv_dir",
@@ -138,7 +138,7 @@ VERBS: dict[str, Verb] = {
         "[--python X] [--recreate]",
         "make the project's virtual environment and install the project into it",
         (
-            "setup-venv",
+            "setup-venv                        again, it brings the environment up to date",
             "setup-venv --python 3.12 --recreate",
         ),
         bare=True,
@@ -146,7 +146,7 @@ VERBS: dict[str, Verb] = {
     "run-shell": Verb(
         "shellenv.run:main",
         "[OPTION...] [-- CMD...]",
-        "a shell, or a command, in the execution environment",
+        "run a command, or a shell, in the project's execution environment",
         (
             "run-shell                                 a shell",
             "run-shell -- pytest -q",
@@ -162,7 +162,7 @@ VERBS: dict[str, Verb] = {
         (
             "register-dock ubuntu@10.1.2.3 gpu",
             "register-dock [2001:db8::1]:2222 lab --identity ~/.ssh/lab",
-            "register-dock --dry-run 10.1.2.3 gpu      what would change in which file",
+            "register-dock --dry-run 10.1.2.3 gpu              what would change in which file",
         ),
         bare=True,
     ),
@@ -172,7 +172,7 @@ VERBS: dict[str, Verb] = {
         "forget a dock",
         (
             "unregister-dock gpu",
-            "unregister-dock --remove-include          and our line in ~/.ssh/config",
+            "unregister-dock --remove-include  take our line out of ~/.ssh/config",
         ),
         bare=True,
     ),
@@ -183,7 +183,7 @@ VERBS: dict[str, Verb] = {
         (
             "ls-dock",
             "ls-dock --json | jq -r '.[] | select(.reachable).moniker'",
-            "ls-dock --offline                         without asking them",
+            "ls-dock --offline                 without asking them",
         ),
         bare=True,
     ),
@@ -202,7 +202,7 @@ VERBS: dict[str, Verb] = {
         "[DOCK] [OPTION...]",
         "bring what changed in this project to its directory at a dock",
         (
-            "sync-up                           the dock that this shell is docked to",
+            "sync-up                           to the dock that this shell is docked to",
             "sync-up gpu --dry-run             what would be done",
             "sync-up --explain data/raw        is it left out, and by which rule?",
         ),
@@ -213,7 +213,8 @@ VERBS: dict[str, Verb] = {
         "[DOCK] [OPTION...]",
         "bring what changed in this project's directory at a dock here",
         (
-            "sync-down",
+            "sync-down                         from the dock that this shell is docked to",
+            "sync-down gpu --dry-run           what would be done",
             "sync-down gpu --json | jq .conflicts",
         ),
         bare=True,

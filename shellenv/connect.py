@@ -115,7 +115,7 @@ def keep(ctx: Context, directory: str, moniker: str, pid: int) -> None:
     dock = connection.dock_at(Place(directory)) or resolve(ctx, moniker)
     place = connection.place(ctx, dock)
     if place.directory != directory:
-        raise ShellenvError(f"{moniker} is another dock by now", "castoff, then dock again")
+        raise ShellenvError(f"{moniker} is another machine now", "castoff, then dock again")
     with connection.turn(place, 1):
         connection.enlist(place, dock, pid)
         if not connection.is_kept(place):

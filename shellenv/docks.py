@@ -132,7 +132,7 @@ def own_file(ctx: Context) -> str:
     """The file of our docks. Raises ShellenvError without a home."""
     base = paths.config_dir(ctx)
     if base is None:
-        raise ShellenvError("there is no place for docks", "set HOME to your home directory")
+        raise ShellenvError("there is no home directory to keep docks in", "set HOME")
     return f"{base}/ssh_config"
 
 

@@ -270,5 +270,6 @@ def _unreachable(host: str, error: Exception) -> ShellenvError:
     if isinstance(error, ConnectionRefusedError):
         hint = "start it: sudo systemctl start docker"
         return ShellenvError(f"the Docker Engine at {path} does not run", hint)
+    hint = "does `docker version` show a Server?"
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-    return ShellenvError(f"cannot reach the Docker Engine at {path}: {reason}", "docker version")
+    return ShellenvError(f"cannot reach the Docker Engine at {path}: {reason}", hint)

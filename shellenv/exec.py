@@ -39,14 +39,14 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 
 def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
     """DIR and CMD. What stands before `--` is ours, what stands behind it is the command's."""
+    options = parser("exec")
+    options.add_argument("directory", metavar="DIR", nargs="?",
+                         help="where to run it (default: here)")  # fmt: skip
     if "--" not in args:
-        options = parser("exec")
         options.parse_args([arg for arg in args if arg in ("-h", "--help")])
         options.error("put -- before the command")
     position = list(args).index("--")
     before, command = list(args[:position]), list(args[position + 1 :])
-    options = parser("exec")
-    options.add_argument("directory", metavar="DIR", nargs="?")
     directory: str | None = options.parse_args(before).directory
     if not command:
         options.error("there is no command behind --")
@@ -68,8 +68,8 @@ def _become(command: list[str], env: dict[str, str]) -> int:
     try:
         os.execvpe(command[0], command, env)
     except FileNotFoundError:
-        say(f"shellenv: {command[0]} is not found", "Is its directory in PATH?")
+        say(f"shellenv: {command[0]} is not found", "is its directory in PATH?")
         return 127
     except OSError as error:
-        say(f"shellenv: cannot run {command[0]}: {error.strerror}", "Is it executable?")
+        say(f"shellenv: cannot run {command[0]}: {error.strerror}", "is it executable?")
         return 126

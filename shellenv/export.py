@@ -36,7 +36,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     names = [arg for arg in args if arg != "--coarse"]
     if len(names) != 1 or names[0].startswith("-"):
         raise ShellenvError(
-            "export takes the name of a shell", "For example: shellenv export bash", status=2
+            "export takes the name of a shell", "for example: shellenv export bash", status=2
         )
     text = as_json(ctx) if names[0] == "json" else code(ctx, shell_named(names[0]), coarse)
     write(text)

@@ -23,7 +23,7 @@ def ls(ctx: Context, args: Sequence[str]) -> int:
     """
     options = parser("ls-dock")
     options.add_argument("--json", action="store_true", help="print JSON")
-    options.add_argument("--offline", action="store_true", help="do not ask them")
+    options.add_argument("--offline", action="store_true", help="do not ask the docks anything")
     chosen = options.parse_args(args)
     known = docks.known(ctx)
     for warning in known.warnings:
@@ -131,7 +131,7 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
     elif command:
         parser("ssh-dock").error("put -- before the command")
     options = parser("ssh-dock")
-    options.add_argument("moniker", metavar="MONIKER")
+    options.add_argument("moniker", metavar="MONIKER", help="a known dock (ls-dock lists them)")
     name: str = options.parse_args(own).moniker
     dock = docks.find(docks.known(ctx).docks, name)
     program = ssh.program(ctx)

@@ -75,7 +75,9 @@ def settle(
                 f"if it is its key: {accept}",
             )
         if not agreed:
-            raise ShellenvError(f"the host key of {dock.moniker} was not accepted", "")
+            raise ShellenvError(
+                f"the host key of {dock.moniker} was not accepted", "nothing was changed"
+            )
     file = remember(client, key, settings, dock.moniker)
     say(f"shellenv: the key is now in {file}")
 
@@ -172,7 +174,10 @@ def _hashed(client: Client, line: str) -> str:
 def _keygen(client: Client, *args: str) -> str:
     done = client.running.run(client.ctx, [program(client.ctx, "ssh-keygen"), *args], 10)
     if done.status != 0:
-        raise ShellenvError(f"ssh-keygen failed: {last_line(done.stderr)}", "")
+        import shlex
+
+        ran = shlex.join(["ssh-keygen", *args])
+        raise ShellenvError(f"ssh-keygen failed: {last_line(done.stderr)}", f"what was run: {ran}")
     return done.stdout
 
 

@@ -95,7 +95,10 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
         docker.fetch(recipe.base)
         base = _base(engine, recipe)
         if base is None:
-            raise ShellenvError(f"docker has no image {recipe.base.reference}", "docker image ls")
+            raise ShellenvError(
+                f"docker has no image {recipe.base.reference}",
+                "docker image ls lists its images",
+            )
     tags = _tags(recipe, base["Id"])
     found = _inspect(engine, tags[-1])
     if found is not None:

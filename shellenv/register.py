@@ -40,15 +40,15 @@ def register(ctx: Context, args: Sequence[str]) -> int:
         "words",
         nargs="*",
         metavar="HOST [MONIKER]",
-        help="[user@]HOST[:port], an IPv6 address in brackets; what to call it (default: HOST)",
+        help="the machine, an IPv6 address in brackets, and what to call it (default: HOST)",
     )
     options.add_argument("--user", help="who to log in as (default: $DOCK_USER, or as ssh says)")
     options.add_argument("--port", help="sshd's port")
     options.add_argument("--identity", metavar="FILE", help="the private key to use")
     options.add_argument(
         "--accept-host-key",
-        metavar="SHA256:...",
-        help="accept the machine's host key if this is its fingerprint",
+        metavar="KEY",
+        help="accept the host key with this fingerprint (SHA256:...)",
     )
     options.add_argument("--offline", action="store_true", help="do not ask the machine anything")
     options.add_argument("--dry-run", action="store_true", help="print what would change")
@@ -217,7 +217,9 @@ def unregister(ctx: Context, args: Sequence[str]) -> int:
     dock that is not known, and for `--remove-include` while others need the line.
     """
     options = parser("unregister-dock")
-    options.add_argument("moniker", metavar="MONIKER", nargs="?")
+    options.add_argument(
+        "moniker", metavar="MONIKER", nargs="?", help="what it is called, or its address"
+    )
     options.add_argument(
         "--remove-include",
         action="store_true",

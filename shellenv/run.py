@@ -71,9 +71,10 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
         help="publish a port of the container, as docker run -p does")  # fmt: skip
     add("-v", dest="volumes", metavar="VOLUME", action="append", default=[],
         help="mount something more, as docker run -v does")  # fmt: skip
-    add("--network", default="", help="the container's network, as docker run --network")
-    add("--no-sync", action="store_true", help="do not synchronise with the dock")
-    add("--print", action="store_true", help="print the command line, and do not run it")
+    add("--network", metavar="NET", default="",
+        help="the container's network, as docker run --network")  # fmt: skip
+    add("--no-sync", action="store_true", help="neither bring changes to the dock nor back")
+    add("--print", action="store_true", help="print the command line, and run nothing")
     add("--keep", action="store_true", help="do not remove the container at the end")
     add("-q", "--quiet", action="store_true", help="say only what needs you")
     chosen, others = options.parse_known_args(own)

@@ -12,7 +12,7 @@ from shellenv.errors import ShellenvError
 from shellenv.survey import Survey, survey
 
 KEY_HELP = """\
-a KEY is the section and the key with a dot between them: shellenv.venv_dir, shellenv.env.PORT,
+A KEY is the section and the key with a dot between them: shellenv.venv_dir, shellenv.env.PORT,
 shellenv.aliases.t. The leading `shellenv.` may be left out. dockerutils' own keys are found the
 same way: run_image.synthetic_images.
 
@@ -28,10 +28,12 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     """
     arguments = parser("config")
     arguments.epilog = KEY_HELP + (arguments.epilog or "")
-    arguments.add_argument("action", choices=("get", "list"), nargs="?", default="list")
-    arguments.add_argument("key", metavar="KEY", nargs="?")
-    arguments.add_argument("--show-origin", action="store_true", help="say which file and line")
-    arguments.add_argument("--json", action="store_true", help="print JSON")
+    add = arguments.add_argument
+    add("action", choices=("get", "list"), nargs="?", default="list",
+        help="print one value, or all settings (default)")  # fmt: skip
+    add("key", metavar="KEY", nargs="?", help="which value to get")
+    add("--show-origin", action="store_true", help="say which file and line each comes from")
+    add("--json", action="store_true", help="print JSON")
     options = arguments.parse_intermixed_args(args)
     if (options.action == "get") != (options.key is not None):
         arguments.error("get takes one KEY, list takes none")

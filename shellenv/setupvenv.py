@@ -31,8 +31,10 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     unless it was only to be brought up to date.
     """
     options = parser("setup-venv")
-    options.add_argument("--python", metavar="X", default="", help="a version, or a program")
-    options.add_argument("--recreate", action="store_true", help="make it anew")
+    options.add_argument(
+        "--python", metavar="X", default="", help="the Python to use: a version, or a program"
+    )
+    options.add_argument("--recreate", action="store_true", help="make the environment anew")
     chosen = options.parse_args(args)
     found = survey(ctx, for_run=True)
     for error in found.errors:
@@ -63,7 +65,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 def _check_place(ctx: Context, project: Project, path: str) -> None:
     """Raise ShellenvError if `path` must not be touched, or can be no virtual environment."""
     if ":" in path:  # as Python's own venv says
-        raise ShellenvError(f"{path} cannot be in PATH", "rename the project: without a colon")
+        raise ShellenvError(f"{path} has a colon, so PATH cannot hold it", "rename the project")
     if not os.path.lexists(path):
         return
     shown = paths.tilde(ctx, path)

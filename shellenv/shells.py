@@ -92,5 +92,5 @@ def shell_named(name: str) -> Shell:
         return SHELLS[name]
     except KeyError:
         raise ShellenvError(
-            f"no such shell: {name}", f"Known are {', '.join(SHELLS)}.", status=2
+            f"there is no hook for {name!r}", f"there is one for {', '.join(SHELLS)}", status=2
         ) from None

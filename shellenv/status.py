@@ -23,7 +23,7 @@ Facts = dict[str, Any]
 def main(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv status [--json]`: print it to stdout. Mistakes in files are part of it."""
     arguments = parser("status")
-    arguments.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments.add_argument("--json", action="store_true", help="print JSON")
     options = arguments.parse_args(args)
     found = facts(ctx)
     if options.json:

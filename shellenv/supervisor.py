@@ -154,11 +154,11 @@ class _Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(self.argv[0], self.argv, self.env)
         except FileNotFoundError:
-            say(f"shellenv: {self.argv[0]} is not found", "Is its directory in PATH?")
+            say(f"shellenv: {self.argv[0]} is not found", "is its directory in PATH?")
             os._exit(127)
         except BaseException as error:
             what = error.strerror if isinstance(error, OSError) else error
-            say(f"shellenv: cannot run {self.argv[0]}: {what}", "Is it executable?")
+            say(f"shellenv: cannot run {self.argv[0]}: {what}", "is it executable?")
             os._exit(126)
 
     def _wait(self, watched: set[Any]) -> End:

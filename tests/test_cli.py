@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,16 @@ def test_every_verb_explains_itself_with_examples(home: Home, verb: str) -> None
     assert text.startswith(f"usage: shellenv {verb}")
     assert "\nexamples:\n  " in text
     assert text.endswith("\n")
+    assert list(unexplained(text)) == []
+
+
+def unexplained(text: str) -> Iterator[str]:
+    """The arguments and options of which a help text says nothing, beside or below them."""
+    for block in re.findall(r"^(?:positional arguments|options):\n((?:  .*\n)*)", text, re.M):
+        lines = block.splitlines()
+        for line, below in zip(lines, [*lines[1:], ""], strict=True):
+            if line[2] != " " and "  " not in line[2:] and not below.startswith("   "):
+                yield line
 
 
 @pytest.mark.parametrize(

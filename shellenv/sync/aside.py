@@ -110,8 +110,8 @@ def rescue(
             return found
         _bring_back(remote, sync, back)
     raise ShellenvError(
-        f"cannot bring back what is in {remote.label}:.shellenv/*/was/{sync}",
-        "it holds versions of files that were changed there during the sync",
+        f"cannot bring back files that were changed at {remote.label} during the sync",
+        f"they are there, in .shellenv/*/was/{sync}; the next sync tries again",
     )
 
 

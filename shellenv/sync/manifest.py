@@ -187,7 +187,8 @@ def directory_of(ctx: Context, root: str, far: str) -> str:
 
     base = paths.state_dir(ctx)
     if base is None:
-        raise ShellenvError("there is no place for the sync's manifest", "set HOME")
+        what = "there is no home directory to keep the state of syncs in"
+        raise ShellenvError(what, "set HOME or XDG_STATE_HOME")
     key = hashlib.sha256(os.fsencode(f"{root}\0{far}")).hexdigest()[:16]
     return f"{base}/sync/{os.path.basename(root)[:100]}-{key}"
 

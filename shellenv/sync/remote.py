@@ -320,7 +320,8 @@ class Remote:
         if status != b"0":
             said = self.errors()
             raise ShellenvError(
-                f"{self.label}: {said or 'a command failed there'}", "what was done is kept"
+                f"{self.label}: {said or 'a command failed there'}",
+                "what was done is kept; the next sync does the rest",
             )
         return text
 

@@ -158,7 +158,7 @@ def _check_version(env: dict[str, str]) -> None:
     found = re.match(r"rsync +version v?(\d+)\.(\d+)", line)
     if found is None or (int(found[1]), int(found[2])) < (3, 1):
         raise ShellenvError(
-            f"the rsync here does not do: {line or 'it says no version'}",
+            f"the rsync here is too old: {line or 'it says no version'}",
             "install rsync 3.1 or newer (macOS: brew install rsync)",
         )
 

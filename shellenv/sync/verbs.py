@@ -126,7 +126,7 @@ def settings_of(ctx: Context) -> Settings:
             say(f"shellenv: not counted: {blocked.path} is {blocked.verdict}")
     project = found.detection.project
     if project is None:
-        raise ShellenvError("there is no project here", "cd into one")
+        raise ShellenvError("there is no project here", "cd into the project first")
     return settings(ctx, found.config, project)
 
 
