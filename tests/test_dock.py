@@ -17,7 +17,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from dock import Images, RealDock
-from harness import TIMEOUT, Home, Result, Shell, Trace, write
+from harness import TIMEOUT, Home, Result, Session, Shell, Trace, write
 from proxies import Proxy
 from servers import User, frozen, refusing
 from snapshot import change, snapshot
@@ -57,6 +57,14 @@ class Sailor:
 
     def keeper(self, moniker: str = "gpu") -> int:
         return int((self.place(moniker) / "keeper").read_text())
+
+    def await_loss(self) -> None:
+        """Wait until the loss of the connection is noticed."""
+        eventually(lambda: not (self.place() / "facts").exists(), "the loss is noticed")
+
+    def await_return(self) -> None:
+        """Wait until the connection is up again."""
+        eventually((self.place() / "facts").exists, "it is back")
 
     def processes(self) -> list[str]:
         """What runs as this user, but for shells at terminals."""
@@ -104,6 +112,19 @@ def gpu(sailor: Sailor, real_dock: RealDock) -> RealDock:
     return real_dock
 
 
+@pytest.fixture
+def proxy(sailor: Sailor, real_dock: RealDock) -> Iterator[Proxy]:
+    """The way to a dock that is registered as gpu."""
+    with Proxy(real_dock.target) as proxy:
+        sailor.know(real_dock, target=proxy.target)
+        yield proxy
+
+
+def reaches(session: Session, dock: RealDock) -> bool:
+    """Does docker in this session go to that dock?"""
+    return session.run(HOSTNAME).strip() == dock.exec("hostname").strip()
+
+
 def eventually(condition: Callable[[], object], what: str) -> None:
     """Wait until it is so."""
     end = time.monotonic() + TIMEOUT
@@ -140,7 +161,7 @@ def test_dock_points_docker_at_the_dock_and_castoff_brings_everything_back(
         session.run(snapshot(shell, "before"))
         assert session.run("dock gpu") == ""
         assert session.prompt.startswith("[dock:gpu] ")
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
         assert session.value("DOCKER_IP") == gpu.address
         assert session.value("SHELLENV_DOCK") == "gpu"
         assert [session.value(name) for name in VARIABLES[3:7]] == [None] * 4
@@ -306,10 +327,10 @@ def test_docked_while_docked_moves_over(
         assert session.run("dock lab") == ""
         assert session.prompt.startswith("[dock:lab] ")
         assert session.prompt.count("[dock:") == 1
-        assert session.run(HOSTNAME).strip() == other_dock.exec("hostname").strip()
+        assert reaches(session, other_dock)
         eventually(lambda: "alive" not in os.listdir(sailor.place("gpu")), "the first one ends")
         assert "nowhere" in session.run("dock nowhere.invalid")
-        assert session.run(HOSTNAME).strip() == other_dock.exec("hostname").strip()
+        assert reaches(session, other_dock)
         session.run("castoff")
         assert session.value("DOCKER_HOST") == "tcp://old"
     del gpu
@@ -590,33 +611,31 @@ def test_two_shells_that_dock_at_once_get_one_connection(
 
 
 def test_a_connection_that_was_cut_comes_back_by_itself(
-    bash: Shell, sailor: Sailor, real_dock: RealDock
+    bash: Shell, sailor: Sailor, real_dock: RealDock, proxy: Proxy
 ) -> None:
-    with Proxy(real_dock.target) as proxy, bash.interactive() as session:
-        sailor.know(real_dock, target=proxy.target)
+    with bash.interactive() as session:
         session.run("dock gpu")
         proxy.refuse()
         proxy.cut()
-        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        sailor.await_loss()
         # Meanwhile docker says what is the matter, and the prompt does not wait
         assert "the connection to gpu is lost" in session.run("docker ps")
         proxy.accept()
-        eventually((sailor.place() / "facts").exists, "it is back")
-        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        sailor.await_return()
+        assert reaches(session, real_dock)
 
 
 def test_a_network_that_is_gone_without_a_word_is_noticed_and_comes_back(
-    bash: Shell, sailor: Sailor, real_dock: RealDock
+    bash: Shell, sailor: Sailor, real_dock: RealDock, proxy: Proxy
 ) -> None:
-    with Proxy(real_dock.target) as proxy, bash.interactive() as session:
-        sailor.know(real_dock, target=proxy.target)
+    with bash.interactive() as session:
         session.run("dock gpu")
         proxy.freeze()
-        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        sailor.await_loss()
         assert session.enter() == ""  # the prompt does not wait
         proxy.thaw()
-        eventually((sailor.place() / "facts").exists, "it is back")
-        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        sailor.await_return()
+        assert reaches(session, real_dock)
 
 
 def test_unregistering_a_dock_says_what_becomes_of_the_shells_that_are_docked_there(
@@ -629,7 +648,7 @@ def test_unregistering_a_dock_says_what_becomes_of_the_shells_that_are_docked_th
             "shellenv: 1 shell stays docked to gpu until castoff; "
             "a connection that is lost may not come back"
         )
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
         assert session.run("castoff") == ""
     sailor.know(gpu)
     assert (
@@ -660,7 +679,7 @@ def test_without_its_keeper_the_next_prompt_brings_the_connection_back(
         eventually(lambda: not (sailor.place() / "alive").exists(), "its end is noticed")
         session.enter()
         eventually(lambda: sailor.keeper() != keeper, "somebody keeps it again")
-        eventually((sailor.place() / "facts").exists, "it is back")
+        sailor.await_return()
         assert (
             session.run(
                 f"{HOSTNAME} >/dev/null; and echo fine"
@@ -672,26 +691,24 @@ def test_without_its_keeper_the_next_prompt_brings_the_connection_back(
 
 
 def test_a_dock_that_fails_leaves_a_lost_connection_to_those_who_wait_for_it(
-    bash: Shell, sailor: Sailor, real_dock: RealDock
+    bash: Shell, sailor: Sailor, real_dock: RealDock, proxy: Proxy
 ) -> None:
-    with Proxy(real_dock.target) as proxy, bash.interactive() as one, bash.interactive() as two:
-        sailor.know(real_dock, target=proxy.target)
+    with bash.interactive() as one, bash.interactive() as two:
         one.run("dock gpu")
         proxy.refuse()
         proxy.cut()
-        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        sailor.await_loss()
         assert "refuses connections" in two.run("dock gpu")
         one.enter()
         proxy.accept()
-        eventually((sailor.place() / "facts").exists, "it is back")
-        assert one.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        sailor.await_return()
+        assert reaches(one, real_dock)
 
 
 def test_a_dock_takes_over_from_an_attempt_that_hangs_and_leaves_no_second_master(
-    bash: Shell, sailor: Sailor, real_dock: RealDock
+    bash: Shell, sailor: Sailor, real_dock: RealDock, proxy: Proxy
 ) -> None:
-    with Proxy(real_dock.target) as proxy, bash.interactive() as one, bash.interactive() as two:
-        sailor.know(real_dock, target=proxy.target)
+    with bash.interactive() as one, bash.interactive() as two:
         one.run("dock gpu")
         proxy.freeze()
         proxy.cut()
@@ -700,28 +717,27 @@ def test_a_dock_takes_over_from_an_attempt_that_hangs_and_leaves_no_second_maste
         time.sleep(0.5)
         proxy.thaw()
         two.wait()
-        assert two.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
-        assert one.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        assert reaches(two, real_dock)
+        assert reaches(one, real_dock)
         masters = [line for line in sailor.processes() if "ControlMaster=yes" in line]
         assert len(masters) == 1
 
 
 def test_a_keeper_that_is_killed_while_the_connection_is_away_is_replaced_at_a_prompt(
-    bash: Shell, sailor: Sailor, real_dock: RealDock
+    bash: Shell, sailor: Sailor, real_dock: RealDock, proxy: Proxy
 ) -> None:
-    with Proxy(real_dock.target) as proxy, bash.interactive() as session:
-        sailor.know(real_dock, target=proxy.target)
+    with bash.interactive() as session:
         session.run("dock gpu")
         proxy.refuse()
         proxy.cut()
-        eventually(lambda: not (sailor.place() / "facts").exists(), "the loss is noticed")
+        sailor.await_loss()
         os.kill(sailor.keeper(), signal.SIGKILL)
         eventually(lambda: not (sailor.place() / "alive").exists(), "its end is noticed")
         session.enter()
         eventually((sailor.place() / "alive").exists, "there is another one")
         proxy.accept()
-        eventually((sailor.place() / "facts").exists, "it is back")
-        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        sailor.await_return()
+        assert reaches(session, real_dock)
 
 
 def test_a_directory_or_socket_that_is_taken_away_comes_back(
@@ -731,12 +747,12 @@ def test_a_directory_or_socket_that_is_taken_away_comes_back(
         session.run("dock gpu")
         (sailor.place() / "docker.sock").unlink()
         assert session.run("dock gpu") == ""
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
         place = sailor.place()
         shutil.rmtree(place)
         session.enter()
         eventually((place / "facts").exists, "it is back")
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
 
 
 def test_two_monikers_of_one_machine_are_two_docks(
@@ -806,7 +822,7 @@ def test_a_dock_behind_another_is_reached_by_its_jump(
     sailor.user.write(".ssh/config", sailor.user.ssh_config.read_text() + block)
     with bash.interactive() as session:
         assert session.run(f"dock {host}") == ""
-        assert session.run(HOSTNAME).strip() == other_dock.exec("hostname").strip()
+        assert reaches(session, other_dock)
     del gpu
 
 
@@ -817,7 +833,7 @@ def test_a_dock_that_forbids_forwarding_is_used_by_ssh_and_that_is_said(
     with bash.interactive() as session:
         assert "ssh://" in session.run("dock gpu")
         assert session.value("DOCKER_HOST") == "ssh://gpu"
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
     del sailor
 
 
@@ -861,7 +877,7 @@ def test_where_the_socket_is_the_dock_itself_says(bash: Shell, gpu: RealDock, to
     gpu.move_socket("/srv/rootless/docker.sock", told_by)
     with bash.interactive() as session:
         assert session.run("dock gpu") == ""
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
 
 
 def test_dockerutils_docks_and_bare_addresses_can_be_docked_to(
@@ -876,7 +892,7 @@ def test_dockerutils_docks_and_bare_addresses_can_be_docked_to(
         assert session.run("dock old") == ""
         assert session.prompt.startswith("[dock:old] ")
         assert session.run(f"dock {real_dock.user}@{real_dock.target}") == ""
-        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        assert reaches(session, real_dock)
         assert session.run(f"DOCK_USER={real_dock.user} dock {real_dock.target}") == ""
 
 
@@ -1017,7 +1033,7 @@ def test_at_a_terminal_an_unknown_key_is_shown_and_the_person_decides(
             session.send(f"{answer}\r")
             session.wait()
             assert session.run(f"builtin echo {shell.status}").strip() == status
-        assert session.run(HOSTNAME).strip() == real_dock.exec("hostname").strip()
+        assert reaches(session, real_dock)
     assert sailor.user.known_hosts.exists()
 
 
@@ -1032,7 +1048,7 @@ def test_at_a_terminal_a_passphrase_is_asked_for(
         session.child.expect_exact("Enter passphrase for key")
         session.send("secret\r")
         session.wait()
-        assert session.run(HOSTNAME).strip() == gpu.exec("hostname").strip()
+        assert reaches(session, gpu)
 
 
 def test_ctrl_c_while_connecting_leaves_the_shell_as_it_was_and_no_process(

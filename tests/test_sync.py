@@ -18,7 +18,7 @@ from docksync import Far, Pair, contents, tree, write
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket, receive
-from shellenv.sync.wish import Outcome
+from shellenv.sync.wish import DOWN, UP, Outcome
 
 
 def same(pair: Pair) -> dict[str, object]:
@@ -84,7 +84,8 @@ def test_what_is_not_changed_is_not_touched(pair: Pair) -> None:
     assert before == after
 
 
-def test_changes_of_every_kind_go_up(pair: Pair) -> None:
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_changes_of_every_kind_are_brought_over(pair: Pair, direction: str) -> None:
     for name in ("changed", "deleted", "moved", "made executable", "file to directory", "kept"):
         write(pair.here / name, name)
     write(pair.here / "directory to file" / "inside" / "deep", "x")
@@ -93,56 +94,29 @@ def test_changes_of_every_kind_go_up(pair: Pair) -> None:
     (pair.here / "link to file").symlink_to("kept")
     pair.up()
     same(pair)
-    write(pair.here / "changed", "CHANGED")
-    (pair.here / "deleted").unlink()
-    write(pair.here / "created" / "deep" / "down", "new")
-    (pair.here / "moved").rename(pair.here / "moved away")
-    (pair.here / "made executable").chmod(0o755)
-    (pair.here / "file to directory").unlink()
-    write(pair.here / "file to directory" / "inside", "x")
-    shutil.rmtree(pair.here / "directory to file")
-    write(pair.here / "directory to file", "x")
-    shutil.rmtree(pair.here / "gone")
-    (pair.here / "empty" / "too").mkdir(parents=True)
-    (pair.here / "link").unlink()
-    (pair.here / "link").symlink_to("changed")
-    (pair.here / "link to file").unlink()
-    write(pair.here / "link to file", "now one")
-    (pair.here / "kept").chmod(0o400)
-    outcome = pair.up()
+    top, bring, bring_back = pair.here, pair.up, pair.down
+    if direction == DOWN:
+        top, bring, bring_back = pair.there, pair.down, pair.up
+    write(top / "changed", "CHANGED")
+    (top / "deleted").unlink()
+    write(top / "created" / "deep" / "down", "new")
+    (top / "moved").rename(top / "moved away")
+    (top / "made executable").chmod(0o755)
+    (top / "file to directory").unlink()
+    write(top / "file to directory" / "inside", "x")
+    shutil.rmtree(top / "directory to file")
+    write(top / "directory to file", "x")
+    shutil.rmtree(top / "gone")
+    (top / "empty" / "too").mkdir(parents=True)
+    (top / "link").unlink()
+    (top / "link").symlink_to("changed")
+    (top / "link to file").unlink()
+    write(top / "link to file", "now one")
+    (top / "kept").chmod(0o400)
+    outcome = bring()
     same(pair)
     assert not outcome.conflicts
-    assert not pair.down().did_anything
-
-
-def test_changes_of_every_kind_come_down(pair: Pair) -> None:
-    for name in ("changed", "deleted", "moved", "made executable", "file to directory", "kept"):
-        write(pair.here / name, name)
-    write(pair.here / "directory to file" / "inside" / "deep", "x")
-    write(pair.here / "gone" / "with" / "all", "x")
-    (pair.here / "link").symlink_to("kept")
-    (pair.here / "link to file").symlink_to("kept")
-    pair.up()
-    write(pair.there / "changed", "CHANGED")
-    (pair.there / "deleted").unlink()
-    write(pair.there / "created" / "deep" / "down", "new")
-    (pair.there / "moved").rename(pair.there / "moved away")
-    (pair.there / "made executable").chmod(0o755)
-    (pair.there / "file to directory").unlink()
-    write(pair.there / "file to directory" / "inside", "x")
-    shutil.rmtree(pair.there / "directory to file")
-    write(pair.there / "directory to file", "x")
-    shutil.rmtree(pair.there / "gone")
-    (pair.there / "empty" / "too").mkdir(parents=True)
-    (pair.there / "link").unlink()
-    (pair.there / "link").symlink_to("changed")
-    (pair.there / "link to file").unlink()
-    write(pair.there / "link to file", "now one")
-    (pair.there / "kept").chmod(0o400)
-    outcome = pair.down()
-    same(pair)
-    assert not outcome.conflicts
-    assert not pair.up().did_anything
+    assert not bring_back().did_anything
 
 
 def test_a_directory_without_write_permission_is_still_synced(pair: Pair) -> None:

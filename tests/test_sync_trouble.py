@@ -221,36 +221,25 @@ def small(path: Path, owner: tuple[int, int]) -> Iterator[None]:
         subprocess.run(["umount", "-l", path], check=True)
 
 
-def test_a_full_disk_at_the_dock_is_said_and_nothing_is_lost(pair: Pair) -> None:
-    with small(pair.remote_root, (pair.far.uid, pair.far.gid)):
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_a_full_disk_is_said_and_nothing_is_lost(pair: Pair, direction: str) -> None:
+    if direction == UP:
+        source, target, full, owner = pair.here, pair.there, pair.remote_root, pair.far[3:]
+    else:
+        source, target, full, owner = pair.there, pair.here, pair.here, (0, 0)
+    with small(full, owner):
         pair.started(a="1", b="1")
-        write(pair.here / "big", os.urandom(2 << 20))
-        write(pair.here / "a", "2")
-        write(pair.there / "b", "theirs")
-        problem = pair.up().problem
+        write(source / "big", os.urandom(2 << 20))
+        write(source / "a", "2")
+        write(target / "b", "theirs")
+        problem = (pair.up() if direction == UP else pair.down()).problem
         assert problem is not None
         assert "No space left on device" in problem.message
-        (pair.here / "big").unlink()
+        (source / "big").unlink()
         pair.up()
         pair.down()
         assert tree(pair.here) == tree(pair.there)
         assert contents(pair.here) == {b"2", b"theirs"}
-
-
-def test_a_full_disk_here_is_said_and_nothing_is_lost(pair: Pair) -> None:
-    with small(pair.here, (0, 0)):
-        pair.started(a="1", b="1")
-        write(pair.there / "big", os.urandom(2 << 20))
-        write(pair.there / "a", "2")
-        write(pair.here / "b", "ours")
-        problem = pair.down().problem
-        assert problem is not None
-        assert "No space left on device" in problem.message
-        (pair.there / "big").unlink()
-        pair.up()
-        pair.down()
-        assert tree(pair.here) == tree(pair.there)
-        assert contents(pair.here) == {b"2", b"ours"}
 
 
 def test_what_cannot_be_read_is_named_and_not_taken_for_deleted(pair: Pair) -> None:
