@@ -322,15 +322,17 @@ def _check_section(
 
     Raises ConfigError for what is wrong in it.
     """
+    from shellenv import names  # which most projects do without
+
     if name not in schema.SECTIONS:
         near = schema.nearest(name, schema.SECTIONS)
         yield f"{header}: unknown section [{name}]" + (f"; did you mean [{near}]?" if near else "")
         return
     for key, entry in tuple(entries.items()):
         if name == "shellenv.env":
-            _raise_if(entry, schema.variable_problem(key), "choose another name")
+            _raise_if(entry, names.variable_problem(key), "choose another name")
         elif name == "shellenv.aliases":
-            _raise_if(entry, schema.alias_problem(key), "choose another name")
+            _raise_if(entry, names.alias_problem(key), "choose another name")
         row = schema.known(name, key)
         if row is None:
             if name not in schema.UNCHECKED_SECTIONS:

@@ -354,7 +354,7 @@ def _dotenv(path: str, content: bytes) -> list[Variable]:
 
     from dotenv.parser import parse_stream
 
-    from shellenv.schema import variable_problem
+    from shellenv.names import variable_problem
 
     text = config.decode(path, content)
     found = []

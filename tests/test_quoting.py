@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rendering import outside, visit
 
-from shellenv import export, schema, state
+from shellenv import export, state
 from shellenv.context import Context
+from shellenv.names import alias_problem, variable_problem
 from shellenv.plan import Hook, Plan, Ref
 from shellenv.shells import SHELLS
 
@@ -44,7 +45,7 @@ BYTES = st.binary(max_size=12).map(lambda value: value.replace(b"\0", b""))
 PIECES = st.lists(st.one_of(st.sampled_from(TOKENS), BYTES), max_size=8).map(b"".join)
 NAMES: st.SearchStrategy[str] = st.from_regex(
     r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True
-).filter(lambda name: schema.variable_problem(name) == "" and name not in CHANGES_THE_READER)
+).filter(lambda name: variable_problem(name) == "" and name not in CHANGES_THE_READER)
 
 many = settings(
     deadline=None,
@@ -83,7 +84,7 @@ class Batch:
                 self.random.choices(letters + string.digits, k=self.random.randint(1, 9))
             )
             name = self.random.choice(letters) + name
-            if name not in self.used and schema.variable_problem(name) == "":
+            if name not in self.used and variable_problem(name) == "":
                 self.used.add(name)
                 return name
 
@@ -299,7 +300,7 @@ def test_any_value_of_an_alias_runs_as_it_stands(shell: Shell, batch: Batch) -> 
     # As words of its command line: a newline ends a command, also in an alias.
     values = [value.replace("\n", " ") for value in batch.words(40)]
     names = [batch.name() for _ in values]
-    names = [name for name in names if not schema.alias_problem(name)]
+    names = [name for name in names if not alias_problem(name)]
     out = shell.quote(shell.home.path.parent / "said")
     plan = PLAN._replace(
         aliases=rendering.aliases(
@@ -329,9 +330,9 @@ READ_ALIAS = {
 @settings(many, max_examples=10)
 @given(batch=BATCHES)
 def test_any_text_may_be_an_alias_and_the_old_one_comes_back(shell: Shell, batch: Batch) -> None:
-    names = [name for name in (batch.name() for _ in range(60)) if not schema.alias_problem(name)]
+    names = [name for name in (batch.name() for _ in range(60)) if not alias_problem(name)]
     # odd names, as far as they are allowed
-    names += [word for word in batch.words(60, "]") if not schema.alias_problem(word)]
+    names += [word for word in batch.words(60, "]") if not alias_problem(word)]
     wanted = {name: batch.value() for name in names}
     before = {name: batch.value() for name in names[::2]}
     for values in (wanted, before):
@@ -377,7 +378,7 @@ def test_each_variable_of_the_shells_own_is_refused_or_takes_any_value(
     names = [
         name
         for name in sorted({*listed.split(), *documented})
-        if not schema.variable_problem(name) and name not in CHANGES_THE_READER
+        if not variable_problem(name) and name not in CHANGES_THE_READER
     ]
     assert names
     for name in names:
