@@ -48,11 +48,8 @@ def remove_directories(remote: Remote, sync: str, paths: Iterable[bytes]) -> Non
     """Remove directories, the innermost first, that have nothing in them."""
     steps = []
     for path in sorted(paths, reverse=True):
-        above, _, name = os.fsdecode(path).rpartition("/")
-        steps.append(
-            f"enter {_quote('/' + above if above else '')} && "
-            f"run rmdir --ignore-fail-on-non-empty -- {_quote(name)}"
-        )
+        enter, name = _parted(path)
+        steps.append(f"{enter} && run rmdir --ignore-fail-on-non-empty -- {name}")
     _run(remote, sync, steps)
 
 
@@ -60,11 +57,8 @@ def rename(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
     """Give things other names in the directories that they are in."""
     steps = []
     for path, new in names.items():
-        above, _, name = os.fsdecode(path).rpartition("/")
-        steps.append(
-            f"enter {_quote('/' + above if above else '')} && "
-            f"run mv -n -T -- {_quote(name)} {_quote(os.fsdecode(new).rpartition('/')[2])}"
-        )
+        enter, name = _parted(path)
+        steps.append(f"{enter} && run mv -n -T -- {name} {_parted(new)[1]}")
     _run(remote, sync, steps)
 
 
@@ -123,12 +117,8 @@ def _bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None
     """Move what is in `was/<sync>` (`d/PATH`, `r/PATH`) to paths of the project."""
     steps = []
     for source, new in names.items():
-        above, _, name = os.fsdecode(new).rpartition("/")
-        where = "/" + above if above else ""
-        steps.append(
-            f"enter {_quote(where)} && "
-            f'run mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {_quote(name)}'
-        )
+        enter, name = _parted(new)
+        steps.append(f'{enter} && run mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {name}')
     _run(remote, sync, steps)
 
 
@@ -145,6 +135,12 @@ def _run(remote: Remote, sync: str, steps: list[str]) -> None:
     if steps:
         script = _HEAD.format(sync=sync) + "set +f\n" + "\n".join(steps) + "\n:"
         remote.run(script)
+
+
+def _parted(path: bytes) -> tuple[str, str]:
+    """The step into the directory that a path is in, and its name there, quoted."""
+    above, _, name = os.fsdecode(path).rpartition("/")
+    return f"enter {_quote('/' + above if above else '')}", _quote(name)
 
 
 def _grouped(paths: Iterable[bytes]) -> Iterator[tuple[str, list[str]]]:
