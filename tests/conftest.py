@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from dock import Images, RealDock, remove_leftovers, require_images
 from docksync import Far, Pair, machine
-from harness import BIN, SHELLS, Home, Shell, require, set_template_directory, strict
+from harness import (
+    BIN,
+    SHELLS,
+    Home,
+    Shell,
+    eventually,
+    require,
+    set_template_directory,
+    strict,
+)
+from proxies import Proxy
+from sailor import Sailor
 from servers import User, python_for_others
 
 
@@ -42,9 +53,12 @@ def home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture
-def shell(request: pytest.FixtureRequest, home: Home) -> Shell:
-    """One of the shells, in a throw-away home."""
-    return Shell(request.param, home)
+def shell(request: pytest.FixtureRequest) -> Shell:
+    """One of the shells, in a throw-away home: that of the sailor, where a test has one."""
+    if "sailor" in request.fixturenames:
+        sailor: Sailor = request.getfixturevalue("sailor")
+        return sailor.shell(request.param)
+    return Shell(request.param, request.getfixturevalue("home"))
 
 
 # --- docks ------------------------------------------------------------------------------------
@@ -110,6 +124,47 @@ def other_dock(_second_dock: RealDock) -> RealDock:
     """A second dock beside `real_dock`."""
     _second_dock.reset()
     return _second_dock
+
+
+# --- somebody who docks ---
+
+
+@pytest.fixture
+def sailor(user: User) -> Iterator[Sailor]:
+    """The throw-away user, who docks; a test that has one has their shells."""
+    user.base.chmod(0o777)  # scripts and what they write down lie beside the home directory
+    runtime = user.base / "run"
+    shutil.rmtree(runtime, ignore_errors=True)
+    runtime.mkdir(mode=0o700)
+    user.own(runtime)
+    user.env |= {"XDG_RUNTIME_DIR": str(runtime), "LOGNAME": user.name, "SHELL": "/bin/sh"}
+    for directory in (".venv", "projects", ".config/fish", ".local/share/fish"):
+        (user.home / directory).mkdir(parents=True, exist_ok=True)
+    user.own(user.home)
+    sailor = Sailor(user, Home(user.home, user.env))
+    yield sailor
+    eventually(lambda: not sailor.processes(), "the connections of ended shells end")
+
+
+@pytest.fixture
+def bash(sailor: Sailor) -> Shell:
+    """For what does not depend on the shell."""
+    return sailor.shell("bash")
+
+
+@pytest.fixture
+def gpu(sailor: Sailor, real_dock: RealDock) -> RealDock:
+    """A dock that is registered as gpu."""
+    sailor.know(real_dock)
+    return real_dock
+
+
+@pytest.fixture
+def proxy(sailor: Sailor, real_dock: RealDock) -> Iterator[Proxy]:
+    """The way to a dock that is registered as gpu."""
+    with Proxy(real_dock.target) as proxy:
+        sailor.know(real_dock, target=proxy.target)
+        yield proxy
 
 
 # --- syncs ---

@@ -12,7 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,16 @@ import pytest
 SHELLS = ("bash", "zsh", "fish")
 BIN = Path(sys.executable).parent  # where pip put `shellenv`: the environment that runs pytest
 TIMEOUT = 60.0  # seconds; only a hang gets there
+
+
+def eventually(
+    condition: Callable[[], object], what: str = "what a test waits for", pause: float = 0.02
+) -> None:
+    """Wait until it is so; only a hang makes it fail."""
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end, f"it never came about: {what}"
+        time.sleep(pause)
 
 
 def strict() -> bool:

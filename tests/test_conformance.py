@@ -10,14 +10,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from dock import Images
-from harness import TIMEOUT, write
+from harness import TIMEOUT, eventually, write
 from runs import Environment, pids
 from servers import User
 
@@ -69,15 +68,6 @@ def _afterwards(environment: Environment) -> Iterator[None]:
     if environment.name == "remote":
         for name in environment.containers():
             environment.engine("rm", "-f", name)
-
-
-def eventually(condition: object) -> None:
-    """Wait until `condition()` is true."""
-    assert callable(condition)
-    end = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 # --- how it ends --------------------------------------------------------------------------------

@@ -103,3 +103,21 @@ def test_a_run_whose_end_is_seen_leaves_no_note(environment: Environment) -> Non
     kept: Path = environment.home / ".local/state/shellenv/runs"
     assert list(kept.iterdir()) == []
     assert environment.containers() == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_in_the_sync_of_a_run_says_in_what_state_things_are(
+    environment: Environment, moment: str
+) -> None:
+    large = "truncate -s 16G large"  # nobody waits for that
+    if moment == "before":
+        assert environment.shell_command(large).status == 0
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("sh", "-c", large if moment == "after" else "true"))
+        terminal.expect("--copy-dest" if moment == "after" else "--backup-dir")
+        terminal.press("c")
+        direction = "down" if moment == "after" else "up"
+        terminal.expect(f"shellenv: sync-{direction} was interrupted: nothing is lost")
+        terminal.wait()
+        assert terminal.status() == 130
+    assert not environment.containers()

@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import docker
 import pytest
 from dock import OWNER, SOCKET, Images, RealDock, engine, remove_leftovers
-from harness import TIMEOUT, Result
+from harness import TIMEOUT, Result, eventually
 from proxies import Proxy
 from servers import User, refusing
 
@@ -31,14 +31,6 @@ def ssh(dock: RealDock | Proxy, *options: str) -> list[str]:
     return ["ssh", "-o", "BatchMode=yes", *options, *at]
 
 
-def until(done: Callable[[], bool]) -> None:
-    """Wait for something; only a hang makes it fail."""
-    end = time.monotonic() + TIMEOUT
-    while not done():
-        assert time.monotonic() < end, done
-        time.sleep(0.01)
-
-
 @contextmanager
 def forwarding(user: User, dock: RealDock | Proxy) -> Iterator[tuple[Path, Path]]:
     """ssh with the dock's docker socket forwarded: the local socket, and what ssh says."""
@@ -47,7 +39,7 @@ def forwarding(user: User, dock: RealDock | Proxy) -> Iterator[tuple[Path, Path]
     with said.open("w") as log:
         process = subprocess.Popen(user.argv(*argv), env=user.env, cwd=user.home, stderr=log)
     try:
-        until(lambda: local.exists() or process.poll() is not None)
+        eventually(lambda: local.exists() or process.poll() is not None)
         assert process.poll() is None, said.read_text()
         yield local, said
     finally:
@@ -165,7 +157,7 @@ def test_the_next_test_finds_nothing_of_the_last(user: User, real_dock: RealDock
             real_dock.docker(kind, "ls", "-f", "name=mine", "-q") for kind in ("volume", "network")
         ]
         assert [*left, real_dock.exec("ls", "/home/ubuntu")] == ["", "", ""]
-        until(lambda: not real_dock.exec("sh", "-c", "pgrep -u ubuntu || true"))
+        eventually(lambda: not real_dock.exec("sh", "-c", "pgrep -u ubuntu || true"))
 
 
 def test_a_restarted_dock_is_the_same_machine(
@@ -197,13 +189,13 @@ def test_freezing_a_dock_freezes_its_containers(real_dock: RealDock, images: Ima
     def beats() -> list[float]:
         return [float(word) for word in real_dock.docker("logs", container).split()]
 
-    until(lambda: len(beats()) > 2)
+    eventually(lambda: len(beats()) > 2)
     real_dock.freeze()
     start = time.monotonic()
     time.sleep(0.5)
     stop = time.monotonic()  # the clock of all containers here
     real_dock.thaw()
-    until(lambda: beats()[-1] > stop)
+    eventually(lambda: beats()[-1] > stop)
     assert not [beat for beat in beats() if start < beat < stop]
 
 

@@ -13,22 +13,13 @@ from pathlib import Path
 
 import pytest
 from docksync import Far, Pair, contents, tree, write
-from harness import TIMEOUT, strict
+from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Remote
 from shellenv.sync.wish import DOWN, UP
-
-
-def until(condition: object) -> None:
-    """Wait for a condition, a function without arguments."""
-    assert callable(condition)
-    end = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def children(pid: int, name: str) -> list[int]:
@@ -52,7 +43,7 @@ def test_a_sync_that_is_killed_is_finished_by_the_next(
         write(source / f"big {number}", os.urandom(3 << 20))
     pair.far.own(pair.remote_root)
     sync = pair.spawn(direction)
-    until(lambda: children(sync.pid, "rsync") or sync.poll() is not None)
+    eventually(lambda: children(sync.pid, "rsync") or sync.poll() is not None, pause=0.002)
     pid = sync.pid if victim == "python" else children(sync.pid, victim)[0]
     os.kill(pid, signal.SIGKILL)
     sync.communicate()
@@ -70,7 +61,7 @@ def test_a_first_sync_that_is_killed_is_finished_by_the_next(pair: Pair, victim:
     for number in range(150):
         write(pair.here / f"file {number}", os.urandom(1 << 18))
     sync = pair.spawn(UP)
-    until(lambda: children(sync.pid, "rsync"))
+    eventually(lambda: children(sync.pid, "rsync"), pause=0.002)
     time.sleep(0.05)
     pid = sync.pid if victim == "python" else children(sync.pid, "rsync")[0]
     os.kill(pid, signal.SIGKILL)
@@ -147,7 +138,7 @@ def test_a_second_sync_waits_for_the_first(pair: Pair) -> None:
     pair.started(a="1")
     write(pair.here / "big", os.urandom(30 << 20))
     first = pair.spawn(UP)
-    until(lambda: children(first.pid, "rsync"))
+    eventually(lambda: children(first.pid, "rsync"), pause=0.002)
     second = pair.spawn(UP)
     for sync in (first, second):
         assert sync.communicate()[1].count(b"Error") == 0
@@ -159,7 +150,7 @@ def test_the_rsync_of_a_killed_sync_is_waited_for(pair: Pair) -> None:
     pair.started(a="1")
     write(pair.here / "big", os.urandom(30 << 20))
     first = pair.spawn(UP)
-    until(lambda: children(first.pid, "rsync"))
+    eventually(lambda: children(first.pid, "rsync"), pause=0.002)
     rsync = children(first.pid, "rsync")
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
