@@ -24,6 +24,21 @@ def all_of_path(shell: Shell) -> str:
     return "$PATH" if shell.name == "fish" else '"$PATH"'
 
 
+def test_a_project_that_is_entered_again_is_left_as_the_first_time(
+    shell: Shell, home: Home
+) -> None:
+    a, b = (shell.cd(home.project(name, f"[shellenv.aliases]\nt = true {name}\n")) for name in "ab")
+    with shell.interactive() as session:
+        plain = session.prompt
+        session.run(snapshot(shell, "before"))
+        for visit in (a, a, b, b, f"{a}; true", b):
+            session.run(visit)
+            session.run("cd")
+            assert session.prompt == plain, visit
+        session.run(snapshot(shell, "after"))
+    assert change(shell) == {}
+
+
 def test_a_variable_changed_unset_or_added_inside_keeps_what_the_user_did(
     shell: Shell, home: Home
 ) -> None:
