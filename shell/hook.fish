@@ -423,10 +423,9 @@ function __shellenv_end
         set -g __shellenv_carry
     end
     if set -q __shellenv_functions[1]
-        # What a snippet has defined on the short way looks as it did the last time, but for the line
-        # that says where it was defined.
+        # What a snippet has defined on the short way looks as it did the last time.
         if test -z "$__shellenv_short" -o "x$__shellenv_functions|$__shellenv_hidden" != "x$__shellenv_defined"
-            set -g __shellenv_shown (builtin functions $__shellenv_functions | string match -v -- '# Defined *')
+            set -g __shellenv_shown (builtin functions $__shellenv_functions)
             set -g __shellenv_looks $__shellenv_shown
             set -g __shellenv_defined ''
             test -n "$__shellenv_short"
@@ -538,13 +537,17 @@ end
 
 # Which functions of ours were redefined since? They are the user's now, and no longer in the list.
 function __shellenv_check_functions
-    set -l now (builtin functions $__shellenv_functions | string match -v -- '# Defined *')
+    set -l now (builtin functions $__shellenv_functions)
     test "x$now" = "x$__shellenv_shown" -o -z "$__shellenv_shown"
     and return
+    set -g __shellenv_looks $now
+    # Where they were defined is no matter.
+    set -l shown (string match -v -- '# Defined *' $__shellenv_shown)
     for name in $__shellenv_functions
         set now (builtin functions $name | string match -v -- '# Defined *')
-        string replace -q -- "$now" '' "$__shellenv_shown"
+        string replace -q -- "$now" '' "$shown"
         and continue
+        set -g __shellenv_defined ''
         set -l index (builtin contains -i -- $name $__shellenv_functions)
         set -e __shellenv_functions[$index]
         if set index (builtin contains -i -- $name $__shellenv_hidden)
