@@ -9,6 +9,7 @@ from shellenv.cli import parser, say
 from shellenv.context import Context
 from shellenv.environment import environment
 from shellenv.errors import ShellenvError
+from shellenv.secrets import fetch
 from shellenv.survey import Survey, survey
 
 
@@ -17,7 +18,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 
     Without DIR, the directory stays the current one. Does not return unless CMD cannot be run:
     126 if it cannot be executed and 127 if it is not found (POSIX.1-2017, XCU 2.8.2). Raises
-    ShellenvError for a project whose settings do not parse.
+    ShellenvError for a project whose settings do not parse and for a secret that cannot be had.
     """
     directory, command = _split(args)
     there = ctx
@@ -32,6 +33,8 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         raise error
     tell(found)
     env = environment(there, found)
+    if found.plan:
+        env.update(fetch(there, found, found.plan.secrets).values(env))
     if directory is not None:
         env["PWD"] = there.cwd
     return _become(command, env)
@@ -58,10 +61,6 @@ def tell(found: Survey) -> None:
     for blocked in found.blocked:
         if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):
             say(f"shellenv: {blocked.path} is not allowed and not used")
-    for secret in found.plan.secrets if found.plan else ():
-        say(
-            f"shellenv: {secret.name} is a secret, which this version does not fetch; it is not set"
-        )
 
 
 def _become(command: list[str], env: dict[str, str]) -> int:

@@ -14,7 +14,7 @@ from shellenv.byheart import Script
 from shellenv.config import Entry, Origin, is_yes, split_paths
 
 SECRET = "credstash:"
-"""A value that starts with this is a secret: it is fetched when a command runs, never here."""
+"""A value that starts with this names a secret: it is fetched when a command runs, never here."""
 
 
 class Ref(NamedTuple):
@@ -80,7 +80,8 @@ class Venv(NamedTuple):
 class Plan(NamedTuple):
     """The state that the shell should be in inside one project.
 
-    `key` is the directory that the shell's walk finds, `root` the project's own.
+    `key` is the directory that the shell's walk finds, `root` the project's own. `secrets` are the
+    variables that no shell gets, but commands do.
     """
 
     key: str
@@ -118,6 +119,7 @@ def make(
     """
     chosen = list(groups)
     variables = _variables(chosen)
+    secret = _secret_names(variables)
     prompt = _last(chosen, "shellenv", "prompt")
     plan = Plan(
         key=key,
@@ -125,8 +127,8 @@ def make(
         name=name,
         venv=venv,
         path=_path(chosen, root),
-        variables=tuple(v for v in variables if not is_secret(v)),
-        secrets=tuple(v for v in variables if is_secret(v)),
+        variables=tuple(v for v in variables if v.name not in secret),
+        secrets=tuple(v for v in variables if v.name in secret),
         aliases=_aliases(chosen),
         hooks=_hooks(chosen, root),
         notices=notices,
@@ -145,6 +147,16 @@ def is_secret(variable: Variable) -> bool:
     """Is its value to be fetched from a store of secrets?"""
     first = variable.value[0] if variable.value else ""
     return isinstance(first, str) and first.startswith(SECRET)
+
+
+def _secret_names(variables: Iterable[Variable]) -> set[str]:
+    """The secrets, and what is made of one that stands above it."""
+    names: set[str] = set()
+    for variable in variables:
+        used = {part.name for part in variable.value if isinstance(part, Ref)}
+        if is_secret(variable) or used & names:
+            names.add(variable.name)
+    return names
 
 
 REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)

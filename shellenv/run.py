@@ -12,6 +12,7 @@ from shellenv.errors import ShellenvError
 from shellenv.exec import tell
 from shellenv.hint import Hint, hint, image_sign
 from shellenv.progress import raise_when_ended
+from shellenv.secrets import fetch
 from shellenv.supervisor import leave
 from shellenv.survey import survey
 
@@ -20,8 +21,8 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv run-shell [OPTION…] [-- CMD…]`: run it, and return its status.
 
     128 + N if signal N ended it, 126 if it cannot be executed and 127 if it is not found. Raises
-    ShellenvError for a project whose settings do not parse and for an environment that is not
-    there.
+    ShellenvError for a project whose settings do not parse, for an environment that is not there
+    and for a secret that cannot be had.
     """
     chosen, request = _parse(args)
     found = survey(ctx, for_run=True)
@@ -42,8 +43,9 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     if chosen.print:
         write(environment.command_line() + "\n")
         return 0
+    secrets = fetch(ctx, found, scene.secrets())
     raise_when_ended()
-    return leave(environment.run())
+    return leave(environment.run(secrets))
 
 
 class Chosen(NamedTuple):

@@ -105,7 +105,8 @@ KEYS: tuple[Key, ...] = (
         "",
         "Sets the environment variable NAME. `$OTHER` and `${OTHER}` are replaced by that "
         "variable's value, by nothing if it is unset; `$$` is a dollar sign. In the file's order, "
-        "so a line may use those above it. An empty value sets NAME to the empty string.",
+        "so a line may use those above it. An empty value sets NAME to the empty string. "
+        "`credstash:KEY` or `credstash:KEY@VERSION` is a secret.",
         "DATABASE_URL = postgres://localhost/$USER",
     ),
     Key(
@@ -297,6 +298,25 @@ KEYS: tuple[Key, ...] = (
         "How long a dock may take to answer, from 1 to 3600 seconds.",
         "connect_timeout = 30",
         OWN_FILES,
+    ),
+    Key(
+        "shellenv.aws",
+        "region",
+        "text",
+        "",
+        "The region. Without it `AWS_REGION`, `AWS_DEFAULT_REGION` and the profile's count.",
+        "region = eu-central-1",
+        variable="SHELLENV_AWS_REGION",
+    ),
+    Key(
+        "shellenv.aws",
+        "profile",
+        "text",
+        "",
+        "The profile in `~/.aws/config` whose credentials are used. Without it they are found as "
+        "by all programs: `AWS_PROFILE`, `AWS_ACCESS_KEY_ID`, the machine's role and so on.",
+        "profile = shop",
+        variable="SHELLENV_AWS_PROFILE",
     ),
 )
 

@@ -36,7 +36,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 
 
 def facts(ctx: Context) -> Facts:
-    """All that is known about the current directory, as JSON-able values; secrets by name only."""
+    """All that is known about the current directory, as JSON-able values; secrets as written."""
     found = survey(ctx, for_run=True)
     would = survey(ctx, for_run=True, trusting=True)  # if all that waits were allowed
     plan = found.plan
@@ -122,7 +122,9 @@ def _changes(plan: Plan | None, values: Mapping[str, str]) -> Facts:
         "variables": [
             {"name": v.name, **_value(v, values), **_where(v.origin)} for v in plan.variables
         ],
-        "secrets": [{"name": v.name, **_where(v.origin)} for v in plan.secrets],
+        "secrets": [
+            {"name": v.name, "value": text(v.value), **_where(v.origin)} for v in plan.secrets
+        ],
         "path": [{"directory": d.path, **_where(d.origin)} for d in plan.path],
         "aliases": [{"name": a.name, "value": a.value, **_where(a.origin)} for a in plan.aliases],
         "hooks": [{"enter": h.enter, "leave": h.leave} for h in plan.hooks],
@@ -223,9 +225,9 @@ def words(ctx: Context, found: Facts) -> Iterator[str]:
     if shell["changed_by_hand"]:
         yield f"          changed by hand since: {', '.join(shell['changed_by_hand'])}"
     yield from _table("variables", ((v["name"], v["value"], origin(v)) for v in found["variables"]))
-    yield from _table(
-        "secrets", ((s["name"], "fetched by commands", origin(s)) for s in found["secrets"])
-    )
+    yield from _table("secrets", ((s["name"], s["value"], origin(s)) for s in found["secrets"]))
+    if found["secrets"]:
+        yield "          fetched by exec and run-shell, for the command alone"
     yield from _table("path", ((short(d["directory"]), "", origin(d)) for d in found["path"]))
     yield from _table("aliases", ((a["name"], a["value"], origin(a)) for a in found["aliases"]))
     for hook in found["hooks"]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aws import CREDSTASH, Aws
 from dock import Images, RealDock, remove_leftovers, require_images
 from docksync import Far, Pair, machine
 from harness import (
@@ -59,6 +60,23 @@ def shell(request: pytest.FixtureRequest) -> Shell:
         sailor: Sailor = request.getfixturevalue("sailor")
         return sailor.shell(request.param)
     return Shell(request.param, request.getfixturevalue("home"))
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """Amazon's cloud, with a store of secrets."""
+    found = Aws(tmp_path_factory.mktemp("aws"))
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def _credstash(somebody: User) -> None:
+    """`user` can fetch secrets."""
+    somebody.bring(*CREDSTASH)
 
 
 # --- docks ------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Environment:
         self.name = name
         self.shell: subprocess.Popen[bytes] | None = None
         self.engine = dock.docker if dock else engine
+        self.dock = dock
         self.user = user
         self.home = user.base / f"{name}-{next(_count)}"
         self.root = self.home / "projects" / "api"
@@ -198,6 +199,14 @@ class Environment:
         finally:
             child.close(force=True)
 
+    def find(self, text: str, *paths: str) -> list[str]:
+        """The files below `paths`, on the engine's machine, that have this text."""
+        line = 'word=$1; shift; grep -rlaF --devices=skip -e "$word" -- "$@" || [ $? = 1 ]'
+        argv = ["sh", "-c", line, "sh", text, *paths]
+        if self.dock is not None:
+            return self.dock.exec(*argv).splitlines()
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+
     def containers(self) -> list[str]:
         """The names of all containers of this project."""
         label = f"label=shellenv.project={self.root}"
@@ -260,13 +269,14 @@ def _try(*words: str) -> bool:
     return True
 
 
-def pids(text: str) -> list[int]:
-    """The processes of this machine whose command line has `text`."""
+def pids(text: str, where: str = "cmdline") -> list[int]:
+    """The processes of this machine, docks included, whose command line (or another of their files
+    in /proc) has `text`."""
     found = []
     for directory in Path("/proc").iterdir():
         if directory.name.isdecimal() and int(directory.name) != os.getpid():
             try:
-                line = (directory / "cmdline").read_bytes()
+                line = (directory / where).read_bytes()
             except OSError:
                 continue
             if text.encode() in line:

@@ -42,13 +42,6 @@ def python_for_others() -> str | None:
     return None
 
 
-def _package(name: str) -> Path:
-    found = find_spec(name)
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent
-
-
 class User:
     """A unix user with a home directory, this checkout's shellenv, and a key for the servers."""
 
@@ -68,9 +61,7 @@ class User:
         shutil.copytree(SOURCE / "shellenv", library / "shellenv")
         for name in ("shell", "templates"):
             shutil.copytree(SOURCE / name, library / "shellenv" / name)
-        # Where root's Python has these, nobody else may look
-        for name in ("jinja2", "markupsafe", "dotenv"):
-            shutil.copytree(_package(name), library / name)
+        self.bring("jinja2", "markupsafe", "dotenv")
         core = (
             f"#!{python}\nimport sys\nsys.path.insert(0, {str(self.base / 'lib')!r})\n"
             "from shellenv.cli import main\nsys.exit(main())\n"
@@ -80,6 +71,19 @@ class User:
             shutil.copy(SOURCE / "shell" / "shellenv.sh", self.base / "bin" / name)
         for name in ("dock", "castoff"):
             shutil.copy(SOURCE / "shell" / "source-dock.sh", self.base / "bin" / name)
+
+    def bring(self, *modules: str) -> None:
+        """Let this user's shellenv have these modules: where root's Python has them, nobody else may
+        look."""
+        for name in modules:
+            found = find_spec(name)
+            assert found is not None
+            assert found.origin is not None
+            origin, library = Path(found.origin), self.base / "lib"
+            if origin.name == "__init__.py":
+                shutil.copytree(origin.parent, library / name)
+            else:
+                shutil.copy(origin, library)
 
     def remove(self) -> None:
         """Remove the user, once the servers' processes that serve it have noticed the end."""

@@ -12,9 +12,11 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aws import Aws
 from dock import Images
 from harness import TIMEOUT, eventually, write
 from runs import Environment, pids
@@ -350,19 +352,22 @@ def test_a_secret_is_in_the_environment_and_not_in_sight(environment: Environmen
         assert b"sesame" not in child.stderr.read()
 
 
-def test_the_projects_variables_and_path_are_there(environment: Environment) -> None:
-    personal = environment.home / ".config" / "shellenv" / "projects" / "api.cfg"
-    write(
-        personal,
-        "[shellenv.env]\nSTAGE = test\nURL = db://$USER/$STAGE $HOME\n"
-        "[shellenv.path]\nprepend = bin\n",
-    )
-    write(environment.root / "bin" / "greet", "#!/bin/sh\necho $STAGE $URL\n").chmod(0o755)
+@contextmanager
+def settings(environment: Environment, text: str) -> Iterator[None]:
+    """Meanwhile this is in the user's own file for the project."""
+    personal = write(environment.home / ".config" / "shellenv" / "projects" / "api.cfg", text)
     environment.user.own(environment.home / ".config")
     try:
-        found = environment.ok("greet").decode().strip()
+        yield
     finally:
         personal.unlink()
+
+
+def test_the_projects_variables_and_path_are_there(environment: Environment) -> None:
+    write(environment.root / "bin" / "greet", "#!/bin/sh\necho $STAGE $URL\n").chmod(0o755)
+    env = "[shellenv.env]\nSTAGE = test\nURL = db://$USER/$STAGE $HOME\n"
+    with settings(environment, f"{env}[shellenv.path]\nprepend = bin\n"):
+        found = environment.ok("greet").decode().strip()
     assert found == f"test db://{environment.user.name}/test {environment.home}"
 
 
@@ -436,3 +441,132 @@ def test_without_a_command_a_terminal_gets_a_shell(environment: Environment) -> 
         terminal.type("exit 6")
         terminal.wait()
         assert terminal.status() == 6
+
+
+# --- secrets ------------------------------------------------------------------------------------
+
+WORD = "open-sesame-7291"
+SECRETS = """[shellenv.env]
+STAGE = test
+TOKEN = credstash:$STAGE/token
+FIRST = credstash:$STAGE/token@1
+LARGE = credstash:large
+URL = db://$USER:$TOKEN@host$HOME
+"""
+LINES = f"{WORD} two words\n'quoted' \"twice\" $HOME `id` \\\n\té日本🐳\n\n"
+LATIN = "".join(map(chr, range(1, 256)))
+DIGEST = 'printf %s "$FIRST" | sha256sum'
+
+
+@pytest.fixture
+def _stored(environment: Environment, aws: Aws, _credstash: None) -> Iterator[None]:
+    """Secrets that the project has."""
+    if not aws.has("large"):
+        aws.put("test/token", LINES)
+        aws.put("test/token", WORD)
+        aws.put("large", LATIN + WORD * 5000)
+    environment.env.update(aws.env)
+    with settings(environment, SECRETS):
+        yield
+    for name in aws.env:
+        del environment.env[name]
+
+
+with_secrets = pytest.mark.usefixtures("_stored")
+
+
+@with_secrets
+def test_secrets_are_in_the_environment_to_the_last_byte(environment: Environment) -> None:
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    options = ["-e", "GIVEN=credstash:test/token@1", "-e", "PLAIN=x"]
+    found = json.loads(environment.ok("python3", "-c", code, options=options))
+    assert (found["TOKEN"], found["FIRST"], found["GIVEN"]) == (WORD, LINES, LINES)
+    assert found["LARGE"] == LATIN + WORD * 5000
+    assert found["URL"] == f"db://{environment.user.name}:{WORD}@host{environment.home}"
+    assert found["PLAIN"] == "x"
+    assert not [name for name in found if name.startswith("SHELLENV_") and name[9:] not in (
+        "PROJECT", "ROOT")]  # fmt: skip
+
+
+@with_secrets
+def test_a_secret_is_nowhere_but_in_the_environment_of_the_command(
+    environment: Environment,
+) -> None:
+    digest = hashlib.sha256(LINES.encode()).hexdigest()
+    with environment.start("bash", "-c", f"{DIGEST}; read line", stdin=-1) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.readline() == f"{digest}  -\n".encode()
+        assert pids(WORD) == []
+        (command,) = pids(WORD, "environ")
+        assert command in pids("read line")
+        for name in environment.containers():
+            _assert_docker_does_not_know(environment, name)
+        if environment.dock is not None:
+            assert environment.find(WORD, "/home", "/tmp", "/var/log") == []
+        child.stdin.close()
+        child.wait(TIMEOUT)
+        said = child.stderr.read()
+        assert b"TOKEN" in said
+        assert WORD.encode() not in said
+    here = ["grep", "-rlaF", "--devices=skip", WORD, str(environment.user.base)]
+    assert subprocess.run(here, stdout=subprocess.PIPE, check=False).stdout == b""
+
+
+def _assert_docker_does_not_know(environment: Environment, name: str) -> None:
+    """Nothing that it shows, and none of its files: the container's, its layers, its home."""
+    engine = environment.engine
+    found = json.loads(engine("inspect", name))[0]
+    assert WORD not in json.dumps(found)
+    assert WORD not in engine("history", "--no-trunc", found["Image"])
+    assert WORD not in engine("image", "inspect", found["Image"])
+    if environment.dock is not None:
+        assert engine("logs", name).startswith(hashlib.sha256(LINES.encode()).hexdigest())
+    top = engine("info", "-f", "{{.DockerRootDir}}").strip()
+    layers = found["GraphDriver"]["Data"]
+    places = [layers["UpperDir"], *layers["LowerDir"].split(":")[:3]]
+    places += [mount["Source"] for mount in found["Mounts"]]
+    assert environment.find(WORD, f"{top}/containers/{found['Id']}", *places) == []
+
+
+@with_secrets
+def test_at_a_terminal_secrets_are_there_as_well(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("sh", "-c", f"{DIGEST}; tty"))
+        terminal.expect(hashlib.sha256(LINES.encode()).hexdigest())
+        terminal.expect("/dev/")
+        assert WORD not in terminal.wait()
+        assert terminal.status() == 0
+
+
+@with_secrets
+def test_two_runs_at_once_have_their_own_secrets(environment: Environment) -> None:
+    def run(version: int) -> bytes:
+        options = ["-e", f"TOKEN=credstash:test/token@{version}"]
+        return environment.ok("sh", "-c", 'printf %s "$TOKEN"', options=options)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(run, (1, 2))) == [LINES.encode(), WORD.encode()]
+
+
+@with_secrets
+def test_without_a_secret_nothing_is_run(environment: Environment) -> None:
+    options = ["-e", "TOKEN=credstash:no/such"]
+    with environment.start("touch", "was-run", options=options) as child:
+        _, said = child.communicate(timeout=TIMEOUT)
+    assert child.returncode == 1
+    assert said.decode().splitlines()[-2] == "shellenv: TOKEN (-e): there is no secret no/such"
+    assert not (environment.root / "was-run").exists()
+    assert environment.containers() == []
+
+
+@with_secrets
+def test_ctrl_c_while_secrets_are_on_their_way_ends_the_run(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", "echo begin; sleep 1000"))
+        terminal.expect("-e TOKEN" if environment.name != "venv" else "TOKEN=")
+        terminal.press("c")
+        terminal.wait()
+        assert terminal.status() == 130
+    eventually(lambda: not environment.containers())

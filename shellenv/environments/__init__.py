@@ -6,13 +6,16 @@ missing and how to get it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from shellenv.cli import say
+from shellenv.config import Origin
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
+from shellenv.plan import SECRET, Variable
 from shellenv.project import Project
+from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 from shellenv.survey import Survey
 
@@ -46,10 +49,27 @@ class Scene(NamedTuple):
     request: Request
 
     def given(self) -> dict[str, str]:
-        """The variables of `-e`; one without a value is the user's own, if that is set."""
+        """The variables of `-e` that are no secrets; one without a value is the user's own, if that
+        is set."""
         own: Mapping[str, str] = self.ctx.shell_env or self.ctx.env
-        pairs = ((name, own.get(name) if v is None else v) for name, v in self.request.env)
-        return {name: value for name, value in pairs if value is not None}
+        pairs = ((name, own.get(name) if v is None else v) for name, v in self._last().items())
+        secret = {variable.name for variable in self._given_secrets()}
+        return {n: value for n, value in pairs if value is not None and n not in secret}
+
+    def secrets(self) -> tuple[Variable, ...]:
+        """The variables that are secrets: those of `-e`, then the project's that `-e` leaves."""
+        own = tuple(self._given_secrets())
+        plan = self.found.plan
+        taken = {*self.given(), *(variable.name for variable in own)}
+        return (*own, *(v for v in (plan.secrets if plan else ()) if v.name not in taken))
+
+    def _last(self) -> dict[str, str | None]:
+        return dict(self.request.env)
+
+    def _given_secrets(self) -> Iterator[Variable]:
+        for name, value in self._last().items():
+            if value is not None and value.startswith(SECRET):
+                yield Variable(name, (value,), Origin("-e", 0))
 
     @property
     def quiet(self) -> bool:
@@ -68,7 +88,7 @@ class Environment(Protocol):
     def command_line(self) -> str:
         """The command line that does the like by hand, without secrets."""
 
-    def run(self) -> End:
+    def run(self, secrets: Secrets) -> End:
         """Make ready what is missing, say the command line, run the command, clean up.
 
         Raises ShellenvError if the command could not be started at all.

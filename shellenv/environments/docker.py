@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from shellenv import attach, baseimage, container, dependencies, layers, terminal
+from shellenv import attach, baseimage, container, dependencies, handover, layers, terminal
 from shellenv.cli import say
 from shellenv.container import Container, Mount
 from shellenv.engine import Engine, LostError, cli_settings, local_host
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
+from shellenv.handover import handing_over
 from shellenv.layers import Account, Image, Recipe
 from shellenv.plan import expand
+from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 
 LANG = "C.UTF-8"
@@ -97,14 +99,14 @@ class Docker:
         """The `docker run`. A secret's value is not in it: `-e NAME` takes it from outside."""
         return self._shown(layers.find(self.engine, self._recipe()))
 
-    def run(self) -> End:
+    def run(self, secrets: Secrets) -> End:
         self._sweep()
         self.place.before()
         lost = False
         try:
             image = layers.make(self.engine, self._recipe(), self._cli())
             self.scene.explain(self._shown(image))
-            return self._supervised(image)
+            return self._supervised(image, secrets)
         except LostError:
             lost = True  # and goes on, so there is nothing to finish
             raise
@@ -232,20 +234,17 @@ class Docker:
         """Is the engine to remove the container at its end? Not if its end may not be seen."""
         return not self.scene.request.keep and self.place.noted is None
 
-    def _supervised(self, image: Image) -> End:
+    def _supervised(self, image: Image, secrets: Secrets) -> End:
         wanted = self._container(image)
         _check_text(wanted)
+        values = secrets.values({**self.scene.ctx.env, **wanted.env})
+        if values:
+            wanted = wanted._replace(env={**wanted.env, handover.VARIABLE: handover.PIPE})
         if self.place.noted is not None:
             self.place.noted(self.name)
         try:
-            if wanted.tty:
-                argv = [self.program, "run", *container.words(wanted, is_secret)]
-                env = {**self._environment(), **_secrets(wanted)}
-                end = terminal.run(self.engine, self.name, argv, env, self._remove)
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
-                end = self._confirmed(end)
-            else:
-                end = self._attached(wanted)
+            with handing_over(self.engine, self.name, values, self._remove):
+                end = self._at_terminal(wanted) if wanted.tty else self._attached(wanted)
         except LostError:
             raise  # it may go on
         except BaseException:
@@ -262,6 +261,13 @@ class Docker:
         if not self.transient and not self.scene.request.keep:
             self._remove()
         self.place.seen(self.name)
+
+    def _at_terminal(self, wanted: Container) -> End:
+        argv = [self.program, "run", *container.words(wanted, is_secret)]
+        env = {**self._environment(), **_secrets(wanted)}
+        end = terminal.run(self.engine, self.name, argv, env, self._remove)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return self._confirmed(end)
 
     def _attached(self, wanted: Container) -> End:
         try:
@@ -352,8 +358,10 @@ class Docker:
         return self.place.host != (docked or local_host(self.scene.ctx))
 
     def _shown(self, image: Image) -> str:
+        secret = {variable.name: "" for variable in self.scene.secrets()}
         wanted = self._container(image)._replace(keep=self.scene.request.keep)
-        words = container.words(wanted, is_secret, by_hand=True)
+        wanted = wanted._replace(env={**wanted.env, **secret})
+        words = container.words(wanted, lambda n: n in secret or is_secret(n), by_hand=True)
         line = shlex.join(["docker", "run", *words])
         return f"DOCKER_HOST={shlex.quote(self.place.host)} {line}" if self._differs() else line
 

@@ -14,6 +14,7 @@ from shellenv.environments import Scene
 from shellenv.environments.docker import Docker, Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
+from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 from shellenv.sync import bar, bracket, report, wish
 from shellenv.sync.settings import Settings, settings
@@ -89,9 +90,9 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
 class Remote(Docker):
     """A run at a dock, which goes on if the connection to the dock is lost."""
 
-    def run(self) -> End:
+    def run(self, secrets: Secrets) -> End:
         try:
-            return super().run()
+            return super().run(secrets)
         except LostError:
             dock, run = self.place.name, self.name
             say(

@@ -11,6 +11,7 @@ from shellenv.environment import environment
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.plan import expand
+from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
 
 CONTAINER_ONLY = ("image", "ports", "volumes", "network")
@@ -32,19 +33,21 @@ class Venv:
             env[variable.name] = expand(variable.value, env)
             words.append(_assignment(variable.name, env[variable.name]))
         words += [_assignment(name, value) for name, value in scene.given().items()]
+        words += [_assignment(secret.name) for secret in scene.secrets()]
         command = [shlex.quote(word) for word in scene.request.command or (self._shell(),)]
         line = " ".join([*(words if len(words) > 1 else ()), *command])
         path = "".join(f"{shlex.quote(d.path)}:" for d in plan.path) if plan else ""
         put = f"export PATH={path}$PATH && " if path else ""
         return f". {shlex.quote(f'{scene.project.venv}/bin/activate')} && {put}{line}"
 
-    def run(self) -> End:
+    def run(self, secrets: Secrets) -> End:
         scene = self.scene
         for name in CONTAINER_ONLY:
             if getattr(scene.request, name):
                 option = {"ports": "-p", "volumes": "-v"}.get(name, f"--{name}")
                 say(f"shellenv: {option} has no effect in a virtual environment")
         env = {**environment(scene.ctx, scene.found), **scene.given()}
+        env.update(secrets.values(env))
         scene.explain(self.command_line())
         return supervise(scene.request.command or (self._shell(),), env, reap=True)
 
@@ -63,5 +66,5 @@ def open(scene: Scene) -> Venv:  # noqa: A001 # the interface's name
     return Venv(scene)
 
 
-def _assignment(name: str, value: str) -> str:
-    return shlex.quote(f"{name}={'***' if is_secret(name) else value}")
+def _assignment(name: str, value: str | None = None) -> str:
+    return shlex.quote(f"{name}={'***' if value is None or is_secret(name) else value}")
