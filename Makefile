@@ -3,7 +3,7 @@
 # quiet about what is already there.
 
 # What the tests and the linters start; PROGRAM:PACKAGE where the names differ
-PARTS = zsh fish bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server rsync
+PARTS = zsh fish busybox bats tmux strace shellcheck shfmt direnv ssh:openssh-client sshd:openssh-server rsync
 BENCH_PARTS = zsh fish direnv strace npm rsync sshd:openssh-server
 
 .PHONY: help demo test lint bench clean venv dev parts engine

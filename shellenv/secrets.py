@@ -131,7 +131,8 @@ class _Store:
         import boto3
         from botocore.config import Config as Options
 
-        patience = Options(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
+        often = {"mode": "standard", "total_max_attempts": 4}
+        patience = Options(connect_timeout=5, read_timeout=10, retries=often)
         with self._in_our_words(first, ""):
             session = boto3.Session(
                 profile_name=_setting(config, "profile") or None,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from harness import BIN, TIMEOUT
 from servers import free_port
@@ -88,6 +93,18 @@ class Aws:
         """Store a new version of a secret: 1, 2 and so on."""
         self.credstash("put", "--autoversion", key, "-", stdin=value)
 
+    @property
+    def asked(self) -> int:
+        """How many requests there were."""
+        return Path(self.log.name).read_text().count('"POST / HTTP')
+
+    def table(self) -> Any:
+        """The table of secrets, to do harm to it."""
+        import boto3
+
+        session = boto3.Session("testing", "testing", region_name=REGION)
+        return session.resource("dynamodb", endpoint_url=self.url).Table("credential-store")
+
     def has(self, key: str) -> bool:
         return key in self.credstash("keys").split()
 
@@ -95,3 +112,26 @@ class Aws:
         self.server.terminate()
         self.server.wait()
         self.log.close()
+
+
+@contextmanager
+def refusal(code: str) -> Iterator[str]:
+    """The address of what answers every question as AWS does when it refuses."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802 # its name
+            body = json.dumps({"__type": f"com.amazon#{code}", "message": "You shall not."})
+            self.send_response(400)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()

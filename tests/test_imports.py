@@ -13,6 +13,7 @@ HEAVY = (
     "boto3",
     "botocore",
     "configparser",
+    "credstash",
     "dataclasses",
     "difflib",
     "docker",

@@ -116,6 +116,20 @@ def test_a_secret_is_never_a_variable_of_the_plan() -> None:
     assert not is_secret(Variable("A", (), Origin("", 0)))
 
 
+def test_what_is_made_of_a_secret_is_one() -> None:
+    env = {"EARLY": "$TOKEN", "TOKEN": "credstash:t", "URL": "db://$TOKEN@h", "DSN": "x $URL"}
+    made = plan(group("/r", env=env, dotenv=(Variable("A", ("1",), Origin("", 0)),)))
+    assert [v.name for v in made.secrets] == ["TOKEN", "URL", "DSN"]
+    assert values(made) == {"A": "1", "EARLY": ""}
+
+
+def test_a_plain_value_further_in_makes_a_secret_plain() -> None:
+    outer = group("/r", env={"TOKEN": "credstash:t", "URL": "db://$TOKEN@h"})
+    made = plan(outer, group("/r/in", env={"TOKEN": "fake"}))
+    assert made.secrets == ()
+    assert [v.name for v in made.variables][2:] == ["TOKEN", "URL"]
+
+
 # --- merging ----------------------------------------------------------------------------------
 
 
