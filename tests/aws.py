@@ -119,7 +119,7 @@ def refusal(code: str) -> Iterator[str]:
     """The address of what answers every question as AWS does when it refuses."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 # its name
+        def do_POST(self) -> None:
             body = json.dumps({"__type": f"com.amazon#{code}", "message": "You shall not."})
             self.send_response(400)
             self.send_header("Content-Length", str(len(body)))
