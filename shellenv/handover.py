@@ -81,11 +81,9 @@ class _Courier:
             if not made:
                 return
             said = self._deliver(made)
-            status = self.engine.get(f"/exec/{made}/json")["ExitCode"]
-            if 0 < status < 128:  # else the end of the container has ended it
-                hint = "the image needs mkfifo, cat and rm"
+            if 0 < self._status(made) < 128:  # else the end of the container has ended it
                 problem = f"the secrets could not be handed over: {said}"
-                self.problem = ShellenvError(problem, hint)
+                self.problem = ShellenvError(problem, "the image needs mkfifo, cat and rm")
                 self.remove()
 
     def _once_there(self) -> str:
@@ -114,6 +112,14 @@ class _Courier:
                 stream.shutdown(socket.SHUT_WR)
             said = b"".join(iter(lambda: stream.recv(1 << 12), b""))
         return said[8:].decode("utf-8", "replace").strip()
+
+    def _status(self, made: str) -> int:
+        """The exit status, which the engine knows a little later; 0 if nobody can know."""
+        while not self.over and (found := self.engine.get(f"/exec/{made}/json")):
+            if not found["Running"]:
+                return int(found["ExitCode"] or 0)
+            time.sleep(0.02)
+        return 0
 
 
 def code(values: Mapping[str, str]) -> bytes:
