@@ -131,8 +131,7 @@ class _Store:
         import boto3
         from botocore.config import Config as Options
 
-        often = {"mode": "standard", "total_max_attempts": 4}
-        patience = Options(connect_timeout=5, read_timeout=10, retries=often)
+        patience = Options(connect_timeout=5, read_timeout=10, retries={"mode": "standard"})
         with self._in_our_words(first, ""):
             session = boto3.Session(
                 profile_name=_setting(config, "profile") or None,

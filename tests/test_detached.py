@@ -6,11 +6,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from aws import Aws
 from dock import Images, RealDock
-from harness import TIMEOUT
+from harness import TIMEOUT, write
 from proxies import Proxy
 from runs import Environment
 from servers import User
@@ -96,6 +98,25 @@ def test_dock_and_run_shell_tell_of_it_too(
     said = says(environment, f"shellenv {text}")
     assert f"{name}, whose connection was lost, still runs" in said
     environment.engine("rm", "-f", name)
+
+
+@pytest.mark.usefixtures("_credstash")
+def test_a_run_that_goes_on_has_its_secrets_and_nothing_here_keeps_them(
+    environment: Environment, proxy: Proxy, aws: Aws
+) -> None:
+    aws.put("detached", "open-sesame-5318")
+    environment.env.update(aws.env)
+    personal = environment.home / ".config" / "shellenv" / "projects" / "api.cfg"
+    write(personal, "[shellenv.env]\nTOKEN = credstash:detached\n")
+    environment.user.own(environment.home / ".config")
+    lose(environment, proxy, "echo begin; sleep 2; printf %s $TOKEN | sha256sum")
+    (name,) = environment.containers()
+    environment.engine("wait", name)
+    says(environment, "sync-down")
+    kept = environment.home / ".local/state/shellenv/runs" / f"{name}.out"
+    assert kept.read_text().split()[1] == sha256(b"open-sesame-5318").hexdigest()
+    for path in environment.home.rglob("*"):
+        assert not path.is_file() or b"open-sesame" not in path.read_bytes()
 
 
 def test_a_run_whose_end_is_seen_leaves_no_note(environment: Environment) -> None:

@@ -324,7 +324,10 @@ def enters(
         if sent is not None:
             os.mkfifo(pipe)
             pipe.write_bytes(sent)
-        stdout, stderr = child.communicate(timeout=TIMEOUT)
+        try:
+            stdout, stderr = child.communicate(timeout=TIMEOUT)
+        finally:
+            child.kill()
     return child.returncode, stdout, stderr.decode()
 
 
