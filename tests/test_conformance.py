@@ -450,7 +450,7 @@ SECRETS = """[shellenv.env]
 STAGE = test
 TOKEN = credstash:$STAGE/token
 FIRST = credstash:$STAGE/token@1
-LARGE = credstash:large
+LARGE = credstash:$STAGE/large
 URL = db://$USER:$TOKEN@host$HOME
 """
 LINES = f"{WORD} two words\n'quoted' \"twice\" $HOME `id` \\\n\té日本🐳\n\n"
@@ -460,10 +460,10 @@ LATIN = "".join(map(chr, range(1, 256)))
 @pytest.fixture
 def _stored(environment: Environment, aws: Aws, _credstash: None) -> Iterator[None]:
     """Secrets that the project has."""
-    if not aws.has("large"):
+    if not aws.has("test/large"):
         aws.put("test/token", LINES)
         aws.put("test/token", WORD)
-        aws.put("large", LATIN + WORD * 5000)
+        aws.put("test/large", LATIN + WORD * 5000)
     environment.env.update(aws.env)
     with settings(environment, SECRETS):
         yield

@@ -23,7 +23,7 @@ OLD, NEW = "first\nvalue", "second value"
 @pytest.fixture
 def store(aws: Aws) -> Aws:
     """A store with a secret of two versions, and one whose key has an @."""
-    if not aws.has("shop/token"):
+    if not aws.has("me@shop"):
         aws.put("shop/token", OLD)
         aws.put("shop/token", NEW)
         aws.put("me@shop", "mine")
