@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from harness import BIN, TIMEOUT
+from harness import BIN, TIMEOUT, eventually
 from servers import free_port
 
 REGION = "eu-central-1"
@@ -54,11 +53,8 @@ class Aws:
         self._make_key()
 
     def _wait(self) -> None:
-        end = time.monotonic() + TIMEOUT
-        while not self._answers():
-            assert self.server.poll() is None, Path(self.log.name).read_text()
-            assert time.monotonic() < end, "moto's server does not answer"
-            time.sleep(0.05)
+        eventually(lambda: self.server.poll() is not None or self._answers())
+        assert self.server.poll() is None, Path(self.log.name).read_text()
 
     def _answers(self) -> bool:
         try:
