@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
+from typing import IO
 
 MAX_BYTES = 1 << 20
 """No file that shellenv reads is larger (1 MiB) unless by mistake."""
@@ -47,6 +49,15 @@ def write_private(path: str, content: bytes) -> None:
     except OSError:
         forget(temporary)
         raise
+
+
+def unnamed() -> IO[bytes]:
+    """A new file for reading and writing that is gone when it is closed."""
+    if sys.platform != "linux":
+        import tempfile  # slow to import
+
+        return tempfile.TemporaryFile()
+    return open(os.memfd_create("shellenv"), "w+b")
 
 
 def forget(path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -157,6 +158,40 @@ def test_a_first_sync_of_many_files_brings_exactly_what_is_to_be_synced(pair: Pa
     assert (pair.there / "su").stat().st_mode & 0o7777 == 0o755
     assert not pair.up("left out/*").did_anything
     assert not pair.down("left out/*").did_anything
+
+
+def test_find_and_rsync_read_the_patterns_of_rules_as_we_do(pair: Pair) -> None:
+    patterns = ["**/*.py[co]", "data/*", "a/*/c", "x*", "**/* b", "#c", "**/;d", "**/{e}|g+$^(.)"]
+    patterns += ["- k", "l/m", "**/n.o", "[pq]r", "**/t*u*v", "**/#c"]
+    names = ["a.pyc", "a.pyd", "x", "ax", "a b", "ab", "#c", ";d", "{e}|g+$^(.)", "-h", "!i"]
+    names += ["+ j", "- k", "m", "n.o", "nxo", "pr", "qr", "rr", "s]", "tuv", "t1u2v", "tu", ".GIT"]
+    names += [".git", ".gitx", "c", "-", "**", "*", "[pq]r", "\\", "t\nu v"]
+    for above in ("", "data", "a", "a/b", "a/b/c", "l", "xx", ".cache"):
+        for name in names:
+            write(pair.here / above / "in" / name)
+            if (above, name) != ("a/b", "c"):
+                write(pair.here / above / name)
+    rules = pair.wish(*patterns).rules
+    wanted = {name for name in tree(pair.here) if not rules.rule(os.fsencode(name), True)}
+    lines: list[str] = []
+    wish = pair.wish(*patterns)._replace(explain=lines.append)
+    outcome = bracket.sync(pair.context, wish, UP)
+    assert set(tree(pair.there)) == wanted == set(map(os.fsdecode, outcome.sent))
+    (line,) = lines
+    assert {"--recursive", "--exclude=/a/*/c"} <= set(shlex.split(line))
+    assert not pair.up(*patterns).did_anything
+
+
+def test_a_directory_that_is_left_out_is_one_path_for_rsync(pair: Pair) -> None:
+    for number in range(150):
+        write(pair.here / "out 1" / "deep" / str(number))
+        write(pair.here / "in" / str(number))
+    lines: list[str] = []
+    wish = pair.wish("out?1")._replace(explain=lines.append)
+    assert list(bracket.sync(pair.context, wish, UP).left_out.values()) == [1]
+    assert set(os.listdir(pair.there)) == {"in"}
+    (line,) = lines
+    assert "--recursive" in shlex.split(line)
 
 
 def test_a_sparse_file_stays_sparse(pair: Pair) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from docksync import Far, Pair, contents, tree
+from docksync import Far, Pair, contents, tree, write
 
 from shellenv.sync import swap
 from shellenv.sync.wish import DOWN, UP
@@ -290,3 +290,35 @@ def test_no_version_is_lost_whatever_is_killed(far: Far, tmp_path: Path) -> None
     assert syncs > 5
     edits = sum(person.edits for person in people)
     print(f"{edits} edits, {syncs} syncs, {kills} kills")  # noqa: T201
+
+
+def test_no_version_is_lost_of_a_first_sync_whatever_is_killed(far: Far, tmp_path: Path) -> None:
+    """Now and then, somebody there is quicker than it."""
+    seed = os.environ.get("SHELLENV_SYNC_SEED", SEED)
+    end = time.monotonic() + float(os.environ.get("SHELLENV_SYNC_SECONDS", SECONDS)) / 4
+    dice = random.Random(seed)
+    rounds = 0
+    while time.monotonic() < end or rounds < 3:
+        rounds += 1
+        base = tmp_path / str(rounds)
+        pair = Pair(far, base)
+        people = [Person("here", pair.here, base, None, f"{seed}{rounds}")]
+        for number in range(150):
+            write(pair.here / "more" / str(number), "more")
+            people[0].edit()
+        if dice.random() < 0.3:
+            owner = (far.uid, far.gid)
+            people.append(Person("there", pair.there, base, owner, f"{seed}{rounds}"))
+        log: list[str] = []
+        for _ in range(dice.randrange(1, 4)):
+            sync = pair.spawn(UP)
+            until = time.monotonic() + dice.random() * 0.7
+            while time.monotonic() < until:
+                person = dice.choice(people)
+                if person.root.exists():
+                    person.edit()
+            log.append(f"kill: {kill_one(pair, sync, dice)}")
+            _, said = sync.communicate(timeout=120)
+            log.append(f"ends with {sync.returncode}: {said[-200:]!r}")
+        calm(pair, people, log)
+    print(f"{rounds} first syncs")  # noqa: T201

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docksync import Far, Pair, contents, tree, write
 from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket
+from shellenv.sync import bracket, first, transfer
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Remote
 from shellenv.sync.wish import DOWN, UP
@@ -75,14 +76,16 @@ def test_a_first_sync_that_is_killed_is_finished_by_the_next(pair: Pair, victim:
 
 
 @contextmanager
-def cut_off_before_its_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A sync in here does everything but write down what it did."""
+def cut_off_before_its_end(
+    monkeypatch: pytest.MonkeyPatch, target: object = Store, name: str = "save"
+) -> Iterator[None]:
+    """A sync in here does everything but write down what it did, or comes to another end."""
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "save", stop)
+        patch.setattr(target, name, stop)
         try:
             yield
         except KeyboardInterrupt:
@@ -129,6 +132,116 @@ def test_a_version_that_only_the_cut_off_sync_had_is_brought_back(
     pair.both()
     assert contents(pair.here) == {b"ours", b"unseen in a", b"unseen in gone"}
     assert (pair.here / "gone").read_text() == "unseen in gone"
+
+
+def many(pair: Pair) -> Pair:
+    """A project that a first sync brings up as a whole."""
+    for number in range(150):
+        write(pair.here / f"{number}", "old")
+    return pair
+
+
+def again(path: Path, content: str) -> None:
+    """Write a file so that neither its size nor its time say it."""
+    times = path.stat()
+    path.write_text(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_what_a_first_sync_brought_and_did_not_write_down_is_no_conflict(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(pair)
+    with cut_off_before_its_end(monkeypatch):
+        pair.up()
+    write(pair.here / "1", "new")
+    (pair.here / "2").unlink()
+    for sync in (pair.up, pair.down):
+        outcome = sync()
+        assert not outcome.conflicts
+        assert not outcome.received
+    assert tree(pair.here) == tree(pair.there)
+    assert len(tree(pair.here)) == 149
+
+
+def test_a_first_sync_that_goes_on_sees_what_neither_size_nor_time_say(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cut_off_before_its_end(monkeypatch, first, "put_in_place"):
+        many(pair).up()
+    again(pair.here / "1", "new")
+    (pair.here / "2").chmod(0o444)
+    assert not pair.up().failed
+    assert not pair.down().conflicts
+    assert tree(pair.here) == tree(pair.there)
+    assert (pair.here / "1").read_text() == "new"
+
+
+def test_what_changes_here_during_a_first_sync_comes_with_the_next(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = transfer.run
+
+    def busy(*args: Any) -> transfer.Moved:
+        def change(when: str) -> None:
+            write(pair.here / f"1{when}", "longer")
+            again(pair.here / f"2{when}", "new")
+            (pair.here / f"3{when}").unlink()
+            write(pair.here / f"new{when}", "new")
+
+        change("0")
+        moved = run(*args)
+        change("1")
+        write(pair.there.parent / ".shellenv" / "project" / "new" / "4", "half")  # it failed
+        return moved
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer, "run", busy)
+        many(pair).up()
+    assert "new0" in tree(pair.there)
+    for sync in (pair.up, pair.down):
+        outcome = sync()
+        assert not outcome.conflicts
+        assert not outcome.received
+    assert tree(pair.here) == tree(pair.there)
+    assert len(tree(pair.here)) == 150
+
+
+@pytest.mark.parametrize("name", ["manifest", "journal"])
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.999])
+def test_a_first_sync_of_which_a_failing_power_left_half_a_note_is_no_conflict(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, name: str, left: float
+) -> None:
+    """Its notes are not waited for until they are on the disk."""
+    many(pair)
+    if name == "journal":
+        with cut_off_before_its_end(monkeypatch):
+            pair.up()
+    else:
+        pair.up()
+    (note,) = pair.home.glob(f"**/sync/*/{name}")
+    os.truncate(note, int(note.stat().st_size * left))
+    for sync in (pair.up, pair.down):
+        outcome = sync()
+        assert not outcome.conflicts
+        assert not outcome.sent
+        assert not outcome.received
+    assert tree(pair.here) == tree(pair.there)
+    assert len(tree(pair.here)) == 150
+    assert not list(pair.home.glob("**/sync/*/journal"))
+
+
+def test_a_journal_that_was_only_not_removed_is_no_reason_to_recover_twice(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1")
+    write(pair.here / "a", "2")
+    time.sleep(0.1)  # else it is looked at again, and all of it written anew
+    with cut_off_before_its_end(monkeypatch, Store, "forget_journal"):
+        pair.up()
+    assert list(pair.home.glob("**/sync/*/journal"))
+    assert not pair.up().did_anything
+    assert not list(pair.home.glob("**/sync/*/journal"))
 
 
 # --- locks ----------------------------------------------------------------------------------------

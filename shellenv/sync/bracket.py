@@ -27,9 +27,9 @@ from shellenv.sync import (
     transfer,
     tree,
 )
-from shellenv.sync.ignore import OWN, Rule
-from shellenv.sync.ledger import Ledger, sift
-from shellenv.sync.manifest import Intent, Journal, Manifest, Store
+from shellenv.sync.ignore import Rule
+from shellenv.sync.ledger import Ledger
+from shellenv.sync.manifest import Intent, Manifest, Store
 from shellenv.sync.remote import Listing, Place, Remote
 from shellenv.sync.wish import UP, EmptiedError, Outcome, Wish, unwatched
 
@@ -48,11 +48,12 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
     far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
     with manifest.store(ctx, wish.root, far) as store:
         owner = store.owner(wish.root)
+        scan = _Background(lambda: tree.scan(os.fsencode(wish.root), wish.rules))
         with Remote(wish, owner) as remote:
-            listing = _Background(lambda: (remote.place(), remote.listing(wish.rules, store.seen)))
-            here = tree.scan(os.fsencode(wish.root), wish.rules)
-            there, found = listing.result()
+            there = remote.place()
             ownership.check(wish, remote, there, owner)
+            found = remote.listing(wish.rules, store.seen) if there.exists else Listing([], 0)
+            here = scan.result()
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
                 time.sleep(entry.TICK / 1e9)  # so that the times of what was done last are past
@@ -167,44 +168,40 @@ class _Sync:
 
     def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
         """Bring everything up. None if that cannot be: the usual way is left."""
-        left_out = sift(set(), set(here.records), self.wish.rules)
-        by_path = {entry.path_of(record): record for record in here.records}
-        for path in left_out:
-            del by_path[path]
-        special = [path for path, record in by_path.items() if record[:1] in b"sx"]
-        for path in special:
-            del by_path[path]
-        records = list(by_path.values())
-        if len(records) < _MANY or len(left_out) > _MANY:
+        load = first.load(here.records, self.wish.rules)
+        if len(load.records) < _MANY or len(load.excluded) > _MANY:
             return None
-        intents = {path: Intent(record, None) for path, record in by_path.items()}
-        self.store.begin(Journal(self.id, intents, {}))
-        excluded = transfer.excluded([*left_out, *special, OWN])
-        sparse = any(_bytes(record) >= _LARGE for record in records)
-        names, _ = self.wish.rules.pruned()
+        sizes = list(map(_bytes, load.records))
         command = transfer.push_all(
-            self.wish.ssh, self.wish.root, self.there.own, self.store.files, names, sparse
+            self.wish.ssh,
+            self.wish.root,
+            self.there.own,
+            self.store.files,
+            self.wish.rules.pruned,
+            again=self.there.begun,
+            sparse=max(sizes) >= _LARGE,
+            few=len(sizes) < _LOTS,
         )
-        size = sum(map(_bytes, records))
-        arrived = self._rsync(command, excluded, size) in _SOME
-        if not arrived or not first.put_in_place(self.remote):
+        ours: dict[bytes, bytes] = {}
+
+        def note() -> None:
+            # not durable: it is needed for a moment, if we are killed, and fsync may take long
+            intents = (Intent(record, None) for record in load.records)
+            self.store.begin(self.id, intents, durable=False)
+            ours.update(first.by_name(load.records, here.time))
+
+        status = self._rsync(command, transfer.excluded(load.excluded), sum(sizes), note)
+        arrived = first.put_in_place(self.remote, ours) if status in _SOME else None
+        if arrived is None:
             self.remote.run('rm -rf -- "$own/new"')
             return None
-        there, at = _list(self.remote, self.wish)
-        ours, theirs, missing = first.matches(records, there)
-        kept = Manifest(
-            entry.settled(ours, here.time),
-            entry.settled(theirs, at),
-            self.stamp,
-            self.id,
-        )
-        self.store.save(kept)
+        self.store.save(Manifest(arrived.here, arrived.there, self.stamp, self.id), durable=False)
         return outcome._replace(
-            sent=tuple(map(entry.path_of, ours)),
-            failed=tuple(missing),
-            left_alone=tuple(special),
-            left_out=self._counted(left_out),
-            size=size,
+            sent=tuple(arrived.done),
+            failed=tuple(arrived.failed),
+            left_alone=tuple(load.special),
+            left_out=self._counted(load.left_out),
+            size=sum(sizes),
             problem=self.problem,
         )
 
@@ -291,7 +288,15 @@ class _Sync:
         if not (pushed or pulled or delete_there or delete_here):
             self.store.save(ledger.manifest(self.stamp, ""))
             return outcome
-        self.store.begin(self._journal(pushed, delete_there, pulled, delete_here, copies))
+        here, there = ledger.here, ledger.there
+        self.store.begin(
+            self.id,
+            [
+                Intent(here.get(name), None if name in copies else there.get(name))
+                for name in (*pushed, *delete_there)
+            ],
+            [Intent(there.get(name), here.get(name)) for name in (*pulled, *delete_here)],
+        )
         send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
         send.send(actions, pushed, self._push)
         send.keep_modes(self.remote, self.id, ledger, actions, pushed)
@@ -317,24 +322,6 @@ class _Sync:
             failed=tuple(sorted([*sent.failed, *received.failed])),
             size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
             problem=self.problem,
-        )
-
-    def _journal(
-        self,
-        pushed: list[bytes],
-        delete_there: list[bytes],
-        pulled: list[bytes],
-        delete_here: list[bytes],
-        copies: Mapping[bytes, bytes],
-    ) -> Journal:
-        here, there = self.ledger.here, self.ledger.there
-        return Journal(
-            self.id,
-            {
-                name: Intent(here.get(name), None if name in copies else there.get(name))
-                for name in (*pushed, *delete_there)
-            },
-            {name: Intent(there.get(name), here.get(name)) for name in (*pulled, *delete_here)},
         )
 
     def _push(self, names: list[bytes], again: bool) -> None:
@@ -380,7 +367,13 @@ class _Sync:
             yard.clear()
         return received
 
-    def _rsync(self, command: list[str], names: Iterable[bytes], size: int) -> int:
+    def _rsync(
+        self,
+        command: list[str],
+        names: Iterable[bytes],
+        size: int,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> int:
         """Run it, note what it complains of, and return its status."""
         import shlex
 
@@ -390,7 +383,7 @@ class _Sync:
         env = dict(self.ctx.shell_env or self.ctx.env)
         show = self.wish.watch or unwatched
         with show(f"sync-{self.direction}", size) as update:
-            moved = transfer.run(command, files, names, env, [self.store.lock], update)
+            moved = transfer.run(command, files, names, env, [self.store.lock], update, meanwhile)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
                 f"rsync: {moved.said or f'status {moved.status}'}",
@@ -422,6 +415,9 @@ _PAYS = 5000
 
 _MANY = 100
 """Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""
+
+_LOTS = 100_000
+"""Paths from which on rsync is not to list all of them before it sends the first."""
 
 _LARGE = 1 << 26
 """Bytes from which on holes in a file matter."""

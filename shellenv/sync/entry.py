@@ -14,6 +14,7 @@ left it equal (see `unsettled`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -27,24 +28,30 @@ _PRINT = (
 )
 
 
-def find(names: Iterable[str] = (), paths: Iterable[str] = ()) -> tuple[str, ...]:
+def find(pruned: Iterable[str] = ()) -> tuple[str, ...]:
     """The words behind GNU find and where it starts that print the records of all that is below,
     each with a NUL behind it.
 
-    It does not look into what has one of these `names`, nor into these `paths`.
+    It does not look into what matches one of these patterns (see `ignore.Rules`).
     """
     # one expression: a fifth faster than a test for each
-    parts = [f".*/{_literal(name)}" for name in names]
-    parts += [f"\\./{_literal(path)}" for path in paths]
+    parts = "|".join(map(_expression, pruned))
     if not parts:
         return _PRINT
-    expression = ("-regextype", "posix-extended", "-regex", "|".join(parts))
+    expression = ("-regextype", "posix-extended", "-regex", parts)
     return (*expression, "-prune", "-printf", r"p 0 0 0 0 0 %P//\0", "-o", "(", *_PRINT, ")")
 
 
-def _literal(text: str) -> str:
-    """What matches this text alone."""
-    return "".join(f"\\{char}" if char in ".[]{}()\\*+?|^$" else char for char in text)
+def _expression(pattern: str) -> str:
+    """The POSIX expression for the paths, as find has them, that a pattern matches."""
+    name = pattern.removeprefix("**/")
+    said = re.sub(
+        r"\[.*?\]|[.*{}()+|^$]", lambda part: _SAID.get(part[0][0], f"\\{part[0]}") or part[0], name
+    )
+    return f"\\./{said}" if name == pattern else f".*/{said}"
+
+
+_SAID = {"*": "[^/]*", "[": ""}
 
 
 TICK = 20_000_000

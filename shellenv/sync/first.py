@@ -1,56 +1,108 @@
 """The first sync of a project: all of it goes up, into a directory that is then put in place.
 
 Nothing is there that could be replaced, so rsync may walk the tree by itself, twice as fast as by a
-list of paths; and nothing is half there if it is cut off: the next one goes on.
+list of paths; and nothing is half there if it is cut off: the next one goes on. Nobody else changes
+anything in that directory, so what is in it before it is put in place is what we have brought.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from shellenv.sync.remote import Remote
+from shellenv.errors import ShellenvError
+from shellenv.sync import entry
+from shellenv.sync.ignore import Rule, Rules
+from shellenv.sync.ledger import sift
+from shellenv.sync.remote import LostError, Remote, nanoseconds
 
-_IN_PLACE = """\
+
+class Load(NamedTuple):
+    """What goes up, as records; what is left out, by which rule; and what is never synced.
+
+    `excluded` are the paths that rsync must be told: those that no pattern of its says.
+    """
+
+    records: list[bytes]
+    left_out: dict[bytes, Rule]
+    special: list[bytes]
+    excluded: list[bytes]
+
+
+def load(scan: list[bytes], rules: Rules) -> Load:
+    """What a first sync is to bring of what a scan has found."""
+    left_out = sift(set(), set(scan), rules)
+    records = [record for record in scan if record[:1] in b"fld"]
+    special = [entry.path_of(record) for record in scan if record[:1] in b"sx"]
+    excluded = [
+        path
+        for path, rule in left_out.items()
+        if not rules.is_pruned(rule) and path.rpartition(b"/")[0] not in left_out
+    ]
+    if excluded:
+        records = [record for record in records if entry.path_of(record) not in left_out]
+        special = [path for path in special if path not in left_out]
+    return Load(records, left_out, special, [*special, *excluded])
+
+
+class Arrived(NamedTuple):
+    """What has come of it: the records of both sides that are to be kept, and paths.
+
+    What was changed here while it was sent has the record from there on both sides: the next sync
+    finds that it was changed here, and only here.
+    """
+
+    here: list[bytes]
+    there: list[bytes]
+    done: list[bytes]
+    failed: list[bytes]
+
+
+def by_name(records: Iterable[bytes], at: int) -> dict[bytes, bytes]:
+    """Records of a scan at the time `at`, to be kept, by their path and target."""
+    return {record.split(b" ", 6)[6]: record for record in entry.settled(records, at)}
+
+
+# The pause lets no change from now on have a time of what is there
+_IN_PLACE = f"""\
+sleep {entry.TICK / 1e9} >/dev/null &
+cd -P "$own/new" && find . -mindepth 1 {shlex.join(entry.find())} && wait && date +%s.%N || exit
 if [ -d "$root" ]; then rmdir "$root" 2>/dev/null || exit 3; fi
 mv -T -- "$own/new" "$root"
 """
 
 
-def put_in_place(remote: Remote) -> bool:
-    """Make what has come in the project's directory there; False if something is there by now."""
-    from shellenv.errors import ShellenvError
-    from shellenv.sync.remote import LostError
-
+def put_in_place(remote: Remote, ours: dict[bytes, bytes]) -> Arrived | None:
+    """Make what has come of `ours` the project's directory there; None if something is there."""
+    here, there, done = [], [], []
+    word = b""
     try:
-        remote.run(_IN_PLACE)
+        for word in _words(remote.parts(_IN_PLACE)):
+            if word[:1] not in (b"f", b"l", b"d"):
+                continue
+            kind, mode, size, mtime, _, _, name = word.split(b" ", 6)
+            our = ours.pop(name, None)
+            same = our is not None and (
+                our.startswith(b"%b %b %b %b " % (kind, mode, size, mtime))
+                or entry.alike(entry.read(our)[1], entry.read(word)[1])
+            )
+            here.append(our if our and same else entry.unsettled(word))
+            there.append(word)
+            done.append(name.partition(b"//")[0])
     except LostError:
         raise
     except ShellenvError:
-        return False
-    return True
+        return None
+    at = nanoseconds(word)  # the last one; only from then on can others change something there
+    failed = [name.partition(b"//")[0] for name in ours]
+    return Arrived(here, entry.settled(there, at), done, failed)
 
 
-def _time(text: bytes) -> bytes:
-    """A record's time, the same for the same in both ways of writing it."""
-    whole, point, fraction = text.partition(b".")
-    return whole + fraction[:9] if point else text
-
-
-def matches(
-    here: Iterable[bytes], there: Iterable[bytes]
-) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """The records of both sides that are the same version, and the paths here that have none."""
-    found = {}
-    for record in there:
-        kind, mode, size, mtime, _, _, rest = record.split(b" ", 6)
-        found[rest] = (kind, mode[-3:], size, _time(mtime), record)
-    ours, theirs, missing = [], [], []
-    for record in here:
-        kind, mode, size, mtime, _, _, rest = record.split(b" ", 6)
-        other = found.get(rest)
-        if other is not None and other[:4] == (kind, mode[-3:], size, _time(mtime)):
-            ours.append(record)
-            theirs.append(other[4])
-        elif kind in (b"f", b"l", b"d"):
-            missing.append(rest.partition(b"//")[0])
-    return ours, theirs, missing
+def _words(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """What is between NULs, as it comes."""
+    begun = b""
+    for part in parts:
+        *words, begun = (begun + part).split(b"\0")
+        yield from words
+    yield begun

@@ -50,11 +50,17 @@ BUILT_IN = Origin("the default rules", 0)
 GIT = Rule("**/.git", Origin("the rule for .git", 0))
 OURS = Rule(OWN.decode(), BUILT_IN)
 
+_GIT = "**/.[gG][iI][tT]"
+"""A macOS finds .git by .GIT, too."""
+
 
 class Rules:
-    """A list of rules, the last one that matches wins. `find_words` prune what none can bring back.
+    """A list of rules, the last one that matches wins. Raises ShellenvError for a pattern that
+    Docker refuses.
 
-    Raises ShellenvError for a pattern that Docker refuses.
+    `pruned` are the patterns of what is left out with all that is in it, so that nobody need look
+    there: each is `**/NAME` or a path, with no wildcard but `*` and letters in brackets, which find
+    and rsync read alike. `all_pruned`: there are no others.
     """
 
     def __init__(self, rules: Sequence[Rule], git: bool = False) -> None:
@@ -74,12 +80,21 @@ class Rules:
         self._any_git = _union(pattern for _, pattern, git in self._others if git)
         self._others.reverse()
         self._directories: dict[bytes, int] = {b"": -1}
+        # what takes back by a .gitignore is not asked for names: one looks into no node_modules
+        form = _NAME if any(rule.back for rule in self.rules) else _PLAIN
+        said = [rule for rule in self.rules if _is_said(rule, form)] if not self._backs else []
+        self.pruned = (OWN.decode(), *([] if git else [_GIT]), *(rule.pattern for rule in said))
+        self._said = {OURS, GIT, *said}
+        self.all_pruned = len(said) == len(self.rules)
+
+    def is_pruned(self, rule: Rule) -> bool:
+        """Is it one of those of `pruned`?"""
+        return rule in self._said
 
     def rule(self, path: bytes, directory: bool = False) -> Rule | None:
         """The rule that leaves `path`, a `directory` or not, out; None if it is synced."""
         if path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in b"/":
             return OURS
-        # a macOS finds .git by .GIT, too
         if not self.git and b".git" in (lower := path.lower()) and b"/.git/" in b"/%b/" % lower:
             return GIT
         above = self.of_directory(path.rpartition(b"/")[0])
@@ -133,23 +148,15 @@ class Rules:
                 return True
         return False
 
-    def pruned(self) -> tuple[list[str], list[str]]:
-        """Names, and paths, of what is left out with all that is in it: nobody need look there."""
-        names = [] if self.git else [".git"]
-        if self._backs:
-            return names, []
-        names += [os_text(name) for name in self._names]
-        paths = [
-            rule.pattern
-            for rule in self.rules
-            if not rule.expression and not set(rule.pattern) & set("*?[]\\")
-        ]
-        return names, [OWN.decode(), *paths]
+
+_PLAIN = re.compile(r"(?:\*\*/(?![-+!])(?!.*/))?(?:[^]*?[\\]|\*(?!\*)|\[[A-Za-z0-9]+\])+")
+_NAME = re.compile(r"(?:\*\*/(?![-+!])(?!.*/))?[^]*?[\\]+")
 
 
-def os_text(name: bytes) -> str:
-    """A name as text; bytes that are not UTF-8 are surrogates (PEP 383)."""
-    return name.decode("utf-8", "surrogateescape")
+def _is_said(rule: Rule, form: re.Pattern[str]) -> bool:
+    """Can it be `pruned`? rsync takes `+`, `-` and `!` before a name for something else."""
+    usual = form.fullmatch(rule.pattern) and not {".", ".."} & set(rule.pattern.split("/"))
+    return bool(usual) and not rule.expression
 
 
 def parse(text: str, file: str) -> Iterator[Rule]:

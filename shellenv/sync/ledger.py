@@ -140,9 +140,12 @@ def sift(past: set[bytes], now: set[bytes], rules: Rules) -> dict[bytes, Rule]:
     The past holds nothing that was left out, so only what differs from it is looked at. What is in
     the past and is not looked at any more was not deleted: a new rule leaves it out.
     """
+    new = now - past
+    if rules.all_pruned:
+        new = {record for record in new if record[:1] == b"p"}
     return {
         path: rule
-        for record in past ^ now
+        for record in (*(past - now), *new)
         if (rule := rules.rule(path := entry.path_of(record), record[:1] in b"dxp"))
     }
 

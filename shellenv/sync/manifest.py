@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from shellenv import paths
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
+from shellenv.sync import entry
 from shellenv.sync.remote import Owner
 
 WAIT_SECONDS = 60
@@ -60,23 +61,33 @@ class Store(NamedTuple):
         return f"{self.directory}/files"
 
     def load(self) -> Manifest | None:
-        """The manifest; None if there was no sync yet."""
+        """The manifest; None if there was no sync yet, or if the power failed too soon after it."""
         content = _read(f"{self.directory}/manifest")
         if content is None:
             return None
         head, _, rest = content.partition(b"\n")
-        facts = json.loads(head)
+        try:
+            facts = json.loads(head)
+            whole = len(rest) == facts["here"] + facts["there"]
+        except (ValueError, KeyError):
+            whole = False
+        if not whole:
+            return None
         here = rest[: facts["here"]].split(b"\0")[:-1]
         there = rest[facts["here"] :].split(b"\0")[:-1]
         return Manifest(here, there, facts["time"], facts["done"])
 
-    def save(self, manifest: Manifest) -> None:
-        """Put a manifest in place, whole or not at all, and forget the journal."""
-        here = _joined(manifest.here)
-        facts = {"version": 1, "time": manifest.time, "done": manifest.done, "here": len(here)}
+    def save(self, manifest: Manifest, durable: bool = True) -> None:
+        """Put a manifest in place, whole or not at all, and forget the journal.
+
+        Not `durable`: if the power fails within seconds, the sync is as if it had not been noted.
+        """
+        here, there = _joined(manifest.here), _joined(manifest.there)
+        facts = {"version": 1, "time": manifest.time, "done": manifest.done}
+        facts |= {"here": len(here), "there": len(there)}
         head = json.dumps(facts).encode()
         self.see("")
-        self._write("manifest", b"%b\n%b%b" % (head, here, _joined(manifest.there)))
+        self._write("manifest", b"%b\n%b%b" % (head, here, there), durable)
         self.forget_journal()
 
     @property
@@ -93,25 +104,32 @@ class Store(NamedTuple):
         return os.path.exists(f"{self.directory}/journal")
 
     def journal(self) -> Journal | None:
-        """What the last sync was about to do, if it was cut off."""
+        """What the last sync was about to do, if it was cut off and could write that down."""
         content = _read(f"{self.directory}/journal")
-        if content is None:
+        if not content:
             return None
-        words = content.split(b"\0")
-        pushed: dict[bytes, Intent] = {}
-        pulled: dict[bytes, Intent] = {}
-        for at in range(1, len(words) - 3, 4):
-            kind, path, new, old = words[at : at + 4]
-            (pushed if kind == b"push" else pulled)[path] = Intent(new or None, old or None)
-        return Journal(words[0].decode(), pushed, pulled)
+        sync, *words, end = content.split(b"\0")
+        if end or len(words) % 3:
+            return None  # the power failed
+        sides: dict[bytes, dict[bytes, Intent]] = {b"push": {}, b"pull": {}}
+        for kind, new, old in zip(words[::3], words[1::3], words[2::3], strict=True):
+            sides[kind][entry.path_of(new or old)] = Intent(new or None, old or None)
+        return Journal(sync.decode(), sides[b"push"], sides[b"pull"])
 
-    def begin(self, journal: Journal) -> None:
+    def begin(
+        self,
+        sync: str,
+        pushed: Iterable[Intent],
+        pulled: Iterable[Intent] = (),
+        durable: bool = True,
+    ) -> None:
         """Write down what is about to be done."""
-        words = [journal.sync.encode()]
-        for kind, part in ((b"push", journal.pushed), (b"pull", journal.pulled)):
-            for path, (new, old) in part.items():
-                words += [kind, path, new or b"", old or b""]
-        self._write("journal", _joined(words))
+        words = [sync.encode()]
+        for kind, intents in ((b"push", pushed), (b"pull", pulled)):
+            for new, old in intents:
+                if new or old:
+                    words += (kind, new or b"", old or b"")
+        self._write("journal", _joined(words), durable)
 
     def forget_journal(self) -> None:
         """There is nothing to find out any more."""
@@ -122,9 +140,9 @@ class Store(NamedTuple):
     def owner(self, root: str) -> Owner:
         """Who we are to the far end: a random id that is made once."""
         content = _read(f"{self.directory}/id")
-        if content is None:
+        if not content:
             content = os.urandom(12).hex().encode()
-            self._write("id", content)
+            self._write("id", content, durable=False)  # the root tells us, too
         return Owner(content.decode(), machine(), root)
 
     def _write(self, name: str, content: bytes, durable: bool = True) -> None:
@@ -200,14 +218,13 @@ def machine() -> str:
     (machine-id(5)), or of a network card's address.
     """
     import hashlib
-    import socket
 
     known = _read("/etc/machine-id")
     if not known:
         import uuid
 
         known = b"%x" % uuid.getnode()
-    return f"{socket.gethostname()} {hashlib.sha256(b'shellenv' + known).hexdigest()[:16]}"
+    return f"{os.uname().nodename} {hashlib.sha256(b'shellenv' + known).hexdigest()[:16]}"
 
 
 def _joined(words: Sequence[bytes]) -> bytes:

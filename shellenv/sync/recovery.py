@@ -59,6 +59,7 @@ def recover(
         aside.forget(remote, sync)
     if journal is not None:
         store.save(_achieved(past, journal, scans))
+    store.forget_journal()
 
 
 def _achieved(past: Manifest, journal: Journal, scans: tuple[Scan, Scan]) -> Manifest:

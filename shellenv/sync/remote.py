@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+from shellenv import files
 from shellenv.errors import ShellenvError
 from shellenv.sync import entry
 
@@ -62,6 +63,7 @@ answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
     printf $held
   fi
   printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"
+  [ ! -d "$own/new" ] || printf new; printf "\\0"
   for one in "$own/was"/*; do [ ! -d "$one" ] || echo "${one##*/}"; done'
 while IFS= read -r n; do answer "$(head -c "$n")"; done
 """
@@ -81,6 +83,9 @@ if {find} >"$own/list" 2>/dev/null; then
 else
   {find}
 fi"""
+
+_STATUS = len("\0\0255")
+"""Bytes at the end of an answer that may be the status."""
 
 _NOW = "date +%s.%N; "
 """Prints the time there, for `_records`."""
@@ -110,8 +115,8 @@ class Owner(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What the far end said at the beginning. `root` is None if there is nothing yet; `old` is
-    dockerutils' directory of that name, or ""; `left` are the syncs that left something in `was`.
+    """What the far end said at the beginning. `old` is dockerutils' directory of that name, or "";
+    `begun`: a first sync has left something in `new`; `left` are the syncs that did so in `was`.
     """
 
     user: str
@@ -121,6 +126,7 @@ class Place(NamedTuple):
     exists: bool
     empty: bool
     old: str
+    begun: bool
     left: tuple[str, ...]
 
 
@@ -141,11 +147,10 @@ class Remote:
 
     def __init__(self, wish: Wish, owner: Owner) -> None:
         import subprocess
-        import tempfile
 
         name = wish.name
         self.label = wish.label or wish.ssh[-1].rpartition("@")[2]
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the session)
+        self._errors = files.unnamed()
         old = f'/data/workspaces/"$user"/code/{shlex.quote(name)}'
         script = _BOOT.replace("@OLD@", old).replace("@ROOT@", shlex.quote(wish.remote_root))
         script = script.replace("@NAME@", shlex.quote(name)).replace("@DRY@", str(int(wish.dry)))
@@ -166,7 +171,11 @@ class Remote:
         assert self._child.stdout
         self._in: IO[bytes] = self._child.stdin
         self._out: IO[bytes] = self._child.stdout
-        self._send(code)
+        try:
+            self._send(code)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Remote:
         return self
@@ -192,7 +201,7 @@ class Remote:
         """What is there, once the lock is had. Raises ShellenvError for what makes a sync
         impossible: no rsync, a directory that cannot be made, another sync at work."""
         words = self._answer().split(b"\0")
-        state, user, root, own, owner, held, old, left = (os.fsdecode(word) for word in words[:8])
+        state, user, root, own, owner, held, old, new, left = map(os.fsdecode, words[:9])
         if state == "busy":
             raise ShellenvError(
                 f"another sync with {self.label}:{root} is at work", "try again when it is done"
@@ -221,6 +230,7 @@ class Remote:
             held != "",
             held.strip() != "full",
             old,
+            new != "",
             tuple(left.split()),
         )
 
@@ -229,16 +239,20 @@ class Remote:
 
         Raises LostError if the connection ends, ShellenvError if the script's status is not 0.
         """
+        return b"".join(self.parts(script))
+
+    def parts(self, script: str) -> Iterator[bytes]:
+        """`run`, but what is printed comes part by part, before the script is at its end."""
         code = os.fsencode(script)
         self._send(b"%d\n" % len(code) + code)
-        return self._answer()
+        return self._parts()
 
     def listing(self, rules: Rules, seen: str = "") -> Listing:
         """Every record below the root. Not if they are those that were `remember`ed as `seen`.
 
         Raises ShellenvError if not all could be seen.
         """
-        find = f"find . {shlex.join(('-mindepth', '1', *entry.find(*rules.pruned())))}"
+        find = f"find . {shlex.join(('-mindepth', '1', *entry.find(rules.pruned)))}"
         script = _LISTING.format(now=_NOW, find=find, seen=shlex.quote(seen))
         for _ in range(3):  # a directory may go while find looks into it
             try:
@@ -301,29 +315,34 @@ class Remote:
             raise self._lost() from None
 
     def _answer(self) -> bytes:
+        return b"".join(self._parts())
+
+    def _parts(self) -> Iterator[bytes]:
         import zlib
 
         inflate = zlib.decompressobj(31)
-        found = []
+        text = b""
         while not inflate.eof:
             chunk = self._out.read1(1 << 18)  # type: ignore[attr-defined]
             if not chunk:
                 raise self._lost()
             try:
-                found.append(inflate.decompress(chunk))
+                text += inflate.decompress(chunk)
             except zlib.error:
                 raise ShellenvError(
                     f"{self.label} says something of its own before it runs commands",
                     "a shell's start-up files must be silent for `ssh HOST command`",
                 ) from None
-        text, _, status = b"".join(found).rpartition(b"\0\0")
+            yield text[:-_STATUS]
+            text = text[-_STATUS:]
+        text, _, status = text.rpartition(b"\0\0")
         if status != b"0":
             said = self.errors()
             raise ShellenvError(
                 f"{self.label}: {said or 'a command failed there'}",
                 "what was done is kept; the next sync does the rest",
             )
-        return text
+        yield text
 
     def errors(self) -> str:
         """The last line that the far end (or ssh) has said on stderr."""
@@ -341,11 +360,16 @@ class Remote:
 
 def _records(out: bytes) -> tuple[list[bytes], int]:
     first, _, rest = out.partition(b"\n")
-    seconds, _, fraction = first.partition(b".")
     records = rest.split(b"\0")
     if records and not records[-1]:
         records.pop()
-    return records, int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
+    return records, nanoseconds(first)
+
+
+def nanoseconds(text: bytes) -> int:
+    """Nanoseconds of what `date` says."""
+    seconds, _, fraction = text.strip().partition(b".")
+    return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
 
 
 def _without_dot(record: bytes) -> bytes:

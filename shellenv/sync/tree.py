@@ -44,7 +44,7 @@ def _found(root: bytes, rules: Rules) -> list[bytes] | None:
     for _ in range(3):  # a directory may go while find looks into it
         try:
             done = subprocess.run(
-                ["find", ".", "-mindepth", "1", *entry.find(*rules.pruned())],
+                ["find", ".", "-mindepth", "1", *entry.find(rules.pruned)],
                 cwd=root,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 capture_output=True,

@@ -111,7 +111,7 @@ def commands(ctx: Context, found: Settings, name: str | None, direction: str) ->
         command = transfer.pull(ssh, there, staging, found.root, False)
     looks = [
         *ssh,
-        f"cd {shlex.quote(there)} && find . {shlex.join(entry.find(*found.rules.pruned()))}",
+        f"cd {shlex.quote(there)} && find . {shlex.join(entry.find(found.rules.pruned))}",
     ]
     return f"{shlex.join(looks)}\n{shlex.join(command)}\n"
 
