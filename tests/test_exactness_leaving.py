@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from harness import Home, Shell, write
 from samples import rich, variables
@@ -417,3 +420,30 @@ def test_pythonhome_is_out_of_the_way_inside_and_back_outside(shell: Shell, home
         )
     )
     assert result.ok() == "PYTHONHOME unset\nPYTHONHOME=/mine\n"
+
+
+def test_what_virtualenvs_script_sets_besides_is_put_back(shell: Shell, home: Home) -> None:
+    pytest.importorskip("virtualenv", reason="needs virtualenv")
+    root = home.project("api", variables(X="1"))
+    venv = home.path / ".venv/api"
+    command = [sys.executable, "-m", "virtualenv", "-q", "--no-seed", str(venv)]
+    subprocess.run(command, check=True)
+    for before in (
+        shell.unset("PKG_CONFIG_PATH"),
+        shell.set("PKG_CONFIG_PATH", "/theirs"),
+        shell.set("PKG_CONFIG_PATH", "/theirs", export=False),
+        shell.set("PKG_CONFIG_PATH", ""),
+    ):
+        lines = [
+            before,
+            snapshot(shell, "before"),
+            shell.cd(root),
+            shell.show("VIRTUAL_ENV", "X"),
+            'test -n "$PKG_CONFIG_PATH"',
+            shell.cd("/"),
+            snapshot(shell, "after"),
+        ]
+        # twice: by the program's answer, and from the cache
+        for _ in range(2):
+            assert shell.script("\n".join(lines)).ok() == f"VIRTUAL_ENV={venv}\nX=1\n"
+            assert change(shell) == {}, before
