@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import rendering
 from harness import Session, Shell, require, run, write
+from snapshot import change, snapshot
 
 GOOD = "[shellenv.env]\nGOOD = yes\n"
 
@@ -229,6 +230,39 @@ def test_a_file_that_breaks_while_one_is_inside_takes_everything_back(shell: She
         write(root / "dockerutils.cfg", GOOD)  # which is allowed
         assert session.enter() == ""
         expect(shell, session, "GOOD", "yes")
+
+
+def test_a_mistake_in_an_inner_project_leaves_the_outer_one_as_it_is(shell: Shell) -> None:
+    hooks = "[shellenv.hooks]\nenter = echo in\nleave = echo out\n"
+    outer = shell.home.project("outer", GOOD + hooks, venv=True)
+    inner = shell.home.project("outer/inner", venv=True)
+    write(
+        inner / "dockerutils.cfg", "[shellenv.env]\nINNER = yes\n[shellenv.dotenv]\nfiles = .env\n"
+    )
+    shell.home.allow(inner)
+    write(inner / ".env", "DOT = yes\n")
+    shell.home.allow(inner)
+    below = inner / "below"
+    below.mkdir()
+    with shell.interactive() as session:
+        assert session.run(shell.cd(outer)) == "in\n"
+        session.run(snapshot(shell, "outer"))
+        for file, mistake in ((".env", "DOT = yes\noh no\n"), ("dockerutils.cfg", f"{GOOD}oh\n")):
+            right = (inner / file).read_text()
+            write(inner / file, mistake)
+            shell.home.shellenv("allow", inner)
+            told_once(shell, session, inner, f"{file}:", "nothing of this project")
+            session.run(snapshot(shell, "inner"))
+            assert [name for name in change(shell, "outer", "inner") if "_UNDO" not in name] == []
+            assert session.run(shell.cd(below)) == ""
+            expect(shell, session, "GOOD", "yes")
+            write(inner / file, right)  # which is allowed
+            assert session.enter() == ""
+            expect(shell, session, "INNER", "yes")
+            expect(shell, session, "VIRTUAL_ENV", str(shell.home.path / ".venv/inner"))
+            assert session.run(shell.cd(outer)) == ""
+        assert session.run(shell.cd(shell.home.path)) == "out\n"
+        nothing_applied(shell, session)
 
 
 def test_unknown_keys_are_told_and_the_rest_is_applied(shell: Shell) -> None:
