@@ -39,6 +39,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_entered=$'\n'                  # the ids of the hooks that were entered, between newlines
   __shellenv_said=$'\n'                     # what the last apply said, between newlines
   __shellenv_saying=$'\n'                   # what this one says
+  __shellenv_told=$'\n'                     # what was said for good
   __shellenv_paused=                        # the user wants no changes
   __shellenv_busy=                          # changes are being made: the user's code in them may cd
   __shellenv_nocasematch=                   # this option of the user's is off for a moment
@@ -351,13 +352,14 @@ __shellenv_hook() {
   __shellenv_enter_code=$__shellenv_enter_code$2$__shellenv_nl
 }
 
-# Say TEXT, unless the last time that changes were made said the same.
+# Say TEXT, unless the last time that changes were made said the same; with WHAT, once in this shell.
 __shellenv_notice() {
   if [[ $__shellenv_saying == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then return 0; fi
   __shellenv_saying=$__shellenv_saying$1$__shellenv_nl
-  if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
+  if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said$__shellenv_told == *"$__shellenv_nl${2-$1}$__shellenv_nl"* ]]; then
     return 0
   fi
+  __shellenv_told=$__shellenv_told${2+$2$__shellenv_nl}
   printf 'shellenv: %s\n' "$1" >&2
 }
 

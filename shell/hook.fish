@@ -36,6 +36,7 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_declined '' # the root whose environment the user has deactivated
     set -g __shellenv_said # what the last apply said
     set -g __shellenv_saying # what this one says
+    set -g __shellenv_told # what was said for good
     set -g __shellenv_paused '' # the user wants no changes
     set -g __shellenv_busy '' # changes are being made: the user's code in them may cd
     set -g __shellenv_gone '' # the user knows that the program is gone
@@ -379,13 +380,16 @@ function __shellenv_run
     eval $argv[1] >&2
 end
 
-# Say TEXT, unless the last time that changes were made said the same.
-function __shellenv_notice --argument-names text
+# Say TEXT, unless the last time that changes were made said the same; with WHAT, once in this shell.
+function __shellenv_notice --argument-names text what
     builtin contains -- $text $__shellenv_saying
     and return
     set -ga __shellenv_saying $text
     builtin contains -- $text $__shellenv_said
-    or builtin printf 'shellenv: %s\n' $text >&2
+    or builtin contains -- "$what" $__shellenv_told
+    and return
+    set -ga __shellenv_told $argv[2]
+    builtin printf 'shellenv: %s\n' $text >&2
 end
 
 # Begin a project's changes: KEY ROOT HOOK-ID …. What another project, or an older state of this one,

@@ -51,6 +51,7 @@ __shellenv_initialize() {
   typeset -ga __shellenv_entered=()      # the ids of the hooks that were entered
   typeset -ga __shellenv_said=()         # what the last apply said
   typeset -ga __shellenv_saying=()       # what this one says
+  typeset -ga __shellenv_told=()         # what was said for good
   typeset -ga __shellenv_expected=()     # what an activate script will change: KIND NAME OLD …
   typeset -ga __shellenv_known=()        # what there was before it, if that cannot be known
   typeset -gA __shellenv_carry=()        # variables changed by hand, to be carried over a reload: NAME=NEW to OLD
@@ -287,12 +288,14 @@ __shellenv_queue() {
   __shellenv_code+="\\eval ${(qqqq)1} >&2 || \\:"$'\n' # the user's aliases are on when this is read
 }
 
-# Say TEXT, unless the last time that changes were made said the same.
+# Say TEXT, unless the last time that changes were made said the same; with WHAT, once in this shell.
 __shellenv_notice() {
   emulate -L zsh
   (( ! $__shellenv_saying[(Ie)$1] )) || return 0
   __shellenv_saying+=($1)
-  (( ZSH_SUBSHELL || $__shellenv_said[(Ie)$1] )) || print -ru2 -- "shellenv: $1"
+  (( ! ZSH_SUBSHELL && ! $__shellenv_said[(Ie)$1] && ! $__shellenv_told[(Ie)${2-$1}] )) || return 0
+  __shellenv_told+=(${2-})
+  print -ru2 -- "shellenv: $1"
 }
 
 # Undo what a project, or an older state of it, has done: ROOT, of the project that follows, HOOK-IDS

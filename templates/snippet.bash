@@ -107,6 +107,9 @@ __shellenv_apply() {
 {% for notice in plan.notices %}
   __shellenv_notice {{ notice }}
 {% endfor %}
+{% if caution %}
+  __shellenv_notice {{ caution }} cache
+{% endif %}
   __shellenv_end
 }
 __shellenv_loaded={{ plan.key }}

@@ -122,6 +122,9 @@ function __shellenv_apply
 {% for notice in plan.notices %}
     __shellenv_notice {{ notice }}
 {% endfor %}
+{% if caution %}
+    __shellenv_notice {{ caution }} cache
+{% endif %}
     __shellenv_end
 end
 set -g __shellenv_loaded {{ plan.key }}
