@@ -18,7 +18,7 @@ if \shopt -q expand_aliases; then
   \shopt -u expand_aliases
 fi
 
-__shellenv_version=4                        # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=5                        # of what snippets call: shellenv/shells.py has it, too
 if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the state survives a second eval
   __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
@@ -36,6 +36,8 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_standard=                      # does its deactivate put back all that its activate has touched?
   __shellenv_ours=                          # the virtual environment that we have activated
   __shellenv_declined=                      # the root whose environment the user has deactivated
+  __shellenv_touched=                       # the variables that the snippet in force is about
+  __shellenv_probed=                        # a global variable that __shellenv_waits may have declared
   __shellenv_entered=$'\n'                  # the ids of the hooks that were entered, between newlines
   __shellenv_said=$'\n'                     # what the last apply said, between newlines
   __shellenv_saying=$'\n'                   # what this one says
@@ -363,13 +365,17 @@ __shellenv_notice() {
   printf 'shellenv: %s\n' "$1" >&2
 }
 
-# Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
-# of this one, has done is undone first.
+# Begin a project's changes: KEY ROOT HOOK-IDS (one a line) VARIABLES. What another project, or an older
+# state of this one, has done is undone first. False if all that is to wait.
 __shellenv_begin() {
+  case "$__shellenv_probed${FUNCNAME[*]: -2}" in
+    '__shellenv_moved '* | 'cd main' | *' __shellenv_prompt') ;; # no function of the user's
+    *) if __shellenv_waits "$__shellenv_touched $4"; then return 1; fi ;;
+  esac
   __shellenv_busy=yes
   __shellenv_key='' # until the end is reached, this has not happened
   if [[ -n $__shellenv_root || ${VIRTUAL_ENV-} != "$__shellenv_venv" ]]; then __shellenv_begin_again "$2" "$3"; fi
-  __shellenv_entering=$1 __shellenv_root=$2 __shellenv_path='' __shellenv_enter_code='' __shellenv_saying=$__shellenv_nl
+  __shellenv_entering=$1 __shellenv_root=$2 __shellenv_touched=$4 __shellenv_path='' __shellenv_enter_code='' __shellenv_saying=$__shellenv_nl
 }
 
 # The same where something is to be undone or has been done by hand: ROOT HOOK-IDS.
@@ -382,6 +388,45 @@ __shellenv_begin_again() {
     unset -v __shellenv_carry
   fi
   if [[ -n $__shellenv_root ]]; then __shellenv_undo "$__shellenv_nl$2" "$__shellenv_again"; fi
+}
+
+# Has a function of the user's, which called cd, a local variable of one of these NAMES? The one that it
+# hides can be neither seen nor unset before the function returns: the next prompt is early enough.
+__shellenv_waits() {
+  local IFS=' ' __shellenv_n=$((${#FUNCNAME[@]} - 1))
+  if [[ ${FUNCNAME[__shellenv_n]} == main ]]; then __shellenv_n=$((__shellenv_n - 1)); fi # a script
+  case ${FUNCNAME[__shellenv_n]} in
+    cd | pushd | popd | shellenv | __shellenv_*)
+      if [[ -n $__shellenv_probed && -z ${!__shellenv_probed+x} ]]; then unset -v "$__shellenv_probed"; fi
+      __shellenv_probed=''
+      return 1
+      ;;
+  esac
+  for __shellenv_n in $1; do
+    if [[ -z ${!__shellenv_n+x} ]]; then
+      if declare -p "$__shellenv_n" >/dev/null 2>&1; then return 0; fi
+    elif __shellenv_hides "$__shellenv_n"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Is the variable NAME, which is set, a local one? Then the global one can be given an attribute (that
+# of tracing means nothing for a variable) without it.
+__shellenv_hides() {
+  local __shellenv_a
+  if ! declare -gt "$1" 2>/dev/null; then return 1; fi # bash 4.1 and older
+  if [[ -n $__shellenv_attributes ]]; then
+    __shellenv_a=${!1@a}
+  else
+    __shellenv_a=$(declare -p "$1")
+    __shellenv_a=${__shellenv_a%%"$1"*}
+    __shellenv_a=${__shellenv_a#declare}
+  fi
+  declare -g +t "$1"
+  if [[ $__shellenv_a == *t* ]]; then return 1; fi
+  __shellenv_probed=$1
 }
 
 # All changes are made: this is the state of the shell from now on.
@@ -612,6 +657,11 @@ __shellenv_unpath() {
 
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
+  case "$__shellenv_probed${FUNCNAME[*]: -2}" in
+    '__shellenv_moved '* | 'cd main' | *' __shellenv_prompt') ;;
+    *) if __shellenv_waits "$__shellenv_touched"; then return 0; fi ;;
+  esac
+  __shellenv_touched=''
   __shellenv_key='' __shellenv_busy=yes
   __shellenv_undo "$__shellenv_nl" ''
   __shellenv_root='' __shellenv_said=$__shellenv_nl __shellenv_declined='' __shellenv_venv=${VIRTUAL_ENV-}

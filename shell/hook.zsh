@@ -21,7 +21,7 @@ __shellenv_aliases= __shellenv_sh_glob=
 [[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
-__shellenv_version=4 # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=5 # of what snippets call: shellenv/shells.py has it, too
 
 # What this shell remembers; it survives a second eval of this file.
 __shellenv_initialize() {
@@ -48,6 +48,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_entering=        # the key whose changes are being made
   typeset -g __shellenv_state=           # what __shellenv_inspect and __shellenv_alias_state found
   typeset -g __shellenv_code=            # code of the user's that is to run next
+  typeset -g __shellenv_touched=         # the variables that the snippet in force is about
   typeset -ga __shellenv_entered=()      # the ids of the hooks that were entered
   typeset -ga __shellenv_said=()         # what the last apply said
   typeset -ga __shellenv_saying=()       # what this one says
@@ -298,6 +299,15 @@ __shellenv_notice() {
   print -ru2 -- "shellenv: $1"
 }
 
+# Has a function of the user's, which called cd, a local variable of one of these NAMES? The one that it
+# hides can be neither seen nor unset before the function returns: the next prompt is early enough.
+__shellenv_waits() {
+  emulate -L zsh
+  local -a __shellenv_names=(${=1})
+  local -a __shellenv_types=(\$\{\(t\)${^__shellenv_names}\})
+  [[ ${(e)__shellenv_types} == *local* ]]
+}
+
 # Undo what a project, or an older state of it, has done: ROOT, of the project that follows, HOOK-IDS
 # (one a line), which stay entered.
 __shellenv_undo() {
@@ -370,6 +380,7 @@ __shellenv_enter() {
 
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
+  [[ "${funcstack[-1]}" == *shellenv* ]] || ! __shellenv_waits "$__shellenv_touched" || return 0
   [[ -z "$__shellenv_root" ]] || __shellenv_undo '' ''
   typeset -g __shellenv_key='' __shellenv_root='' __shellenv_venv="${VIRTUAL_ENV-}" __shellenv_busy=''
   typeset -ga __shellenv_said=() __shellenv_saying=()

@@ -90,6 +90,7 @@ def snippet(shell: Shell, plan: Plan, guard: Guard, caution: str = "") -> str:
         runs=_runs(others),
         short=_short(shell, plan, plain),
         us=Code(state.SEPARATOR),
+        names=tuple(map(Code, ("PATH", *LOOKED_AT, *(v.name for v in plan.variables)))),
         hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
     )
 

@@ -58,7 +58,7 @@ __shellenv_apply_piecemeal() {
   return 0
 }
 __shellenv_apply() {
-  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
+  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }} '{% for name in names %} {{ name }}{% endfor %}' || return 0
 {% if short %}
   if [[ -n $__shellenv_attributes && $- != *u* && ${PATH@a} == x && -z ${__shellenv_carry+x}
     {%- if plan.venv -%} $__shellenv_declined
