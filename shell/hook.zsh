@@ -127,6 +127,12 @@ __shellenv_inspect() {
     scalar*(left|right|lower|upper|unique)*) __shellenv_state=!$(typeset -p $1) ;; # rare, and worth a fork
     scalar*export*) __shellenv_state="=${(P)1}" ;;
     scalar*) __shellenv_state="~${(P)1}" ;;
+    float*) # of which `typeset -p` says neither how many digits are shown nor those that are not
+      local __shellenv_shown=${${(M)${(P)1}:#*.*}%e*}
+      __shellenv_state=$(typeset -p $1) # … -F NAME=VALUE, or -E, which counts all digits
+      __shellenv_shown=$(( ${#__shellenv_shown#*.} + ${#${(M)__shellenv_state:#* -E $1=*}:+1} ))
+      __shellenv_state="!${__shellenv_state%% $1=*} $__shellenv_shown $1=$(( $1 ))"
+      ;;
     *) __shellenv_state=!$(typeset -p $1) ;;
   esac
 }
