@@ -48,6 +48,8 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_asking=                        # a prompt waits for the program
   __shellenv_gone=                          # the user knows that the program is gone
   __shellenv_inherited=                     # the undo log of the environment was looked at
+  __shellenv_seen_at=                       # where cd or a prompt saw us last; `*`: no matter any more
+  __shellenv_prompted=                      # a prompt has called us
   # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
@@ -793,6 +795,7 @@ __shellenv_update() {
     __shellenv_apply
     return 0
   fi
+  if [[ -n ${__shellenv_status+prompt} && $__shellenv_seen_at != '*' ]]; then __shellenv_check_cd; fi
   if __shellenv_settings; then
     __shellenv_look_around
     __shellenv_arrive
@@ -1003,6 +1006,10 @@ __shellenv_prompt() {
 
 # After cd, pushd and popd, so that `cd project && command` works. Never fails: they did not.
 __shellenv_moved() {
+  if [[ $__shellenv_seen_at != '*' ]]; then
+    __shellenv_seen_at=${PWD-}
+    if [[ -z $__shellenv_prompted && $- == *i* ]]; then __shellenv_install_prompt; fi # it was overwritten
+  fi
   __shellenv_update || :
 }
 
@@ -1075,13 +1082,24 @@ __shellenv_wrap() {
   export -nf "$1" # a child that inherits it would not have the rest
 }
 
-# Be called before each prompt. Behind what is there, so that nobody loses $? or PIPESTATUS; and
-# `&& :` passes $? on without setting off `set -e` or the user's ERR trap.
-__shellenv_install() {
+# At a prompt: did we get here by a cd that has not told us? Then another tool that the rc file has loaded
+# after us has put its own in place of ours, and we are put on top of that.
+__shellenv_check_cd() {
+  __shellenv_prompted=yes
+  if [[ ${__shellenv_seen_at:-${PWD-}} == "${PWD-}" ]]; then
+    __shellenv_seen_at=${PWD-}
+  else
+    __shellenv_seen_at='*'
+    __shellenv_wrap cd
+    __shellenv_wrap pushd
+    __shellenv_wrap popd
+  fi
+}
+
+# Be called before each prompt, if that is not the case. Behind what is there, so that nobody loses $? or
+# PIPESTATUS; and `&& :` passes $? on without setting off `set -e` or the user's ERR trap.
+__shellenv_install_prompt() {
   local call='__shellenv_prompt && :' attributes i
-  __shellenv_wrap cd
-  __shellenv_wrap pushd
-  __shellenv_wrap popd
   for i in ${PROMPT_COMMAND[@]+"${PROMPT_COMMAND[@]}"} ${precmd_functions[@]+"${precmd_functions[@]}"}; do
     if [[ $i == *__shellenv_prompt* ]]; then return 0; fi
   done
@@ -1102,6 +1120,7 @@ __shellenv_install() {
   case $attributes in
     *r*)
       __shellenv_notice 'PROMPT_COMMAND is readonly in this shell: only cd, pushd and popd are followed'
+      __shellenv_prompted=no
       return 0
       ;;
     *x*) call="case \${__shellenv_shell-} in bash) $call ;; esac" ;; # a child may not have this hook
@@ -1123,7 +1142,10 @@ if [[ -z $__shellenv_inherited ]]; then
   if [[ -n ${__SHELLENV_DOCK_UNDO-} ]]; then __shellenv_load_dock && __shellenv_dock_inherit; fi
 fi
 if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv export`
-  __shellenv_install
+  __shellenv_wrap cd
+  __shellenv_wrap pushd
+  __shellenv_wrap popd
+  __shellenv_install_prompt
   if [[ $- == *i* ]]; then
     complete -F __shellenv_dock_complete dock ssh-dock unregister-dock 2>/dev/null || :
   else # a script has no prompt that could notice where it is

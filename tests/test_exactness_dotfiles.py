@@ -86,6 +86,21 @@ def test_prompt_command_changed_after_the_hook(shell: Shell, home: Home, case: s
 
 
 @pytest.mark.shells("bash")
+def test_a_prompt_command_that_was_overwritten_after_the_hook_is_ours_again_with_the_first_cd(
+    shell: Shell, home: Home
+) -> None:
+    for after in ("PROMPT_COMMAND='theirs=$((theirs + 1))'", "cd /; unset PROMPT_COMMAND"):
+        with shell.interactive(after=after) as session:
+            works(session, home)
+            session.run("theirs=0")
+            session.enter()
+            assert session.run("echo $theirs") == ("2\n" if "theirs" in after else "0\n")
+            assert (
+                session.run("printf '%s\\n' \"${PROMPT_COMMAND[@]}\" | grep -c __shellenv") == "1\n"
+            )
+
+
+@pytest.mark.shells("bash")
 def test_parts_of_the_prompt_after_ours_see_the_status(shell: Shell, home: Home) -> None:
     after = 'PROMPT_COMMAND="$PROMPT_COMMAND; theirs=\\$?"'
     with shell.interactive(after=after) as session:
@@ -175,6 +190,20 @@ def test_a_cd_function_of_another_tool_on_top_of_ours_stays_finite(
         assert output == "tool\ntheirs\n1\n"
         assert session.run("cd /") == "tool\ntheirs\n"
         assert session.value("X") is None
+
+
+@pytest.mark.shells("bash")
+def test_a_cd_of_another_tool_that_is_loaded_later_is_followed_once_it_was_used(
+    shell: Shell, home: Home
+) -> None:
+    root = home.project("api", variables(X="1"))
+    # as zoxide and rvm have it
+    after = 'cd() { echo tool; builtin cd "$@"; }; popd() { builtin popd "$@" >/dev/null; }'
+    with shell.interactive(after=after) as session:
+        session.run("cd /tmp")
+        assert session.run(f"cd {root} && echo $X") == "tool\n1\n"
+        assert session.run("pushd / >/dev/null && echo ${X-unset}") == "unset\n"
+        assert session.run("popd && echo $X") == "1\n"
 
 
 ALIASES = (
