@@ -104,7 +104,7 @@ function __shellenv_set
         else if not __shellenv_carried $argv[1] $argv[2]
             __shellenv_remember v $argv[1]
             set -g __shellenv_new_v$argv[1] "=$argv[2]"
-            if true; and set -gx $argv[1] $argv[2] 2>/dev/null
+            if builtin true; and set -gx $argv[1] $argv[2] 2>/dev/null
                 set -g __shellenv_new_v$argv[1] "=$$argv[1]" # a list of paths may read differently
             else
                 __shellenv_forget v $argv[1]
@@ -337,7 +337,7 @@ function __shellenv_activate_plainly --argument-names venv
         for name in _OLD_VIRTUAL_PATH _OLD_VIRTUAL_PYTHONHOME VIRTUAL_ENV VIRTUAL_ENV_PROMPT
             set -e $name
         end
-        functions -e deactivate
+        builtin functions -e deactivate
     end
     set -g _OLD_VIRTUAL_PATH $PATH
     set -gx PATH $venv/bin $PATH
@@ -767,7 +767,7 @@ function __shellenv_publish_parts
     set -l part 1
     for more in $parts[2..-2] # the last one is the line's end
         set -gx __SHELLENV_UNDO_$part $more
-        set part (math $part + 1)
+        set part (builtin math $part + 1)
     end
 end
 
@@ -775,7 +775,7 @@ function __shellenv_unpublish_parts
     set -l part 1
     while set -q __SHELLENV_UNDO_$part
         set -eg __SHELLENV_UNDO_$part
-        set part (math $part + 1)
+        set part (builtin math $part + 1)
     end
 end
 
@@ -851,7 +851,7 @@ function __shellenv_inherit
     set -l part __SHELLENV_UNDO_1
     while set -q $part
         set text $text$$part
-        set part __SHELLENV_UNDO_(math (string replace __SHELLENV_UNDO_ '' $part) + 1)
+        set part __SHELLENV_UNDO_(builtin math (string replace __SHELLENV_UNDO_ '' $part) + 1)
     end
     __shellenv_take $text
     if builtin contains VIRTUAL_ENV $__shellenv_environment
@@ -1005,7 +1005,7 @@ function __shellenv_settle
 end
 
 # Does what a file says about the environments still hold? The settings define this anew.
-functions -q __shellenv_settled
+builtin functions -q __shellenv_settled
 or function __shellenv_settled
     return 1
 end
@@ -1167,7 +1167,7 @@ if builtin functions -q __shellenv_prompt
     end
 
     if status is-interactive
-        complete -c dock -c ssh-dock -c unregister-dock -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
+        builtin complete -c dock -c ssh-dock -c unregister-dock -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
     end
 end
 
