@@ -37,7 +37,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_found=           # the directory that the last look around found
   typeset -g __shellenv_still_at=        # the directory that __shellenv_still is about
   typeset -g __shellenv_still_found=     # and what the walk from there found
-  typeset -g __shellenv_resting=         # the directory in which nothing was to be done the last time
+  typeset -g __shellenv_resting=         # `at` the directory in which nothing was to be done the last time (no name for it)
   typeset -g __shellenv_tried=           # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=            # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=            # the virtual environment that we have activated
@@ -591,20 +591,21 @@ __shellenv_update() {
   # At the very place that a snippet is for, its guard says all, the settings included: is it applied?
   if [[ -n "$__shellenv_key" && "${1-}${PWD-}" == "$__shellenv_key" && "${VIRTUAL_ENV-}" == "$__shellenv_venv" ]] &&
     __shellenv_fresh; then
-    [[ "$__shellenv_resting" != "$PWD" ]] || __shellenv_expect_prompts
-    typeset -g __shellenv_resting="$PWD"
+    [[ "$__shellenv_resting" != "at $PWD" ]] || __shellenv_expect_prompts
+    typeset -g __shellenv_resting="at $PWD"
     return 0
   fi
   if [[ -n "$__shellenv_still_at" && "${1-}${PWD-}" == "$__shellenv_still_at" ]] && __shellenv_still; then
     if [[ "$__shellenv_still_found" == "$__shellenv_key" &&
       ( -z "$__shellenv_root" || "${VIRTUAL_ENV-}" == "$__shellenv_venv" ) ]] &&
       { [[ -z "$__shellenv_root" ]] || __shellenv_fresh; }; then
-      [[ "$__shellenv_resting" != "$PWD" ]] || __shellenv_expect_prompts
-      typeset -g __shellenv_resting="$PWD"
+      [[ "$__shellenv_resting" != "at $PWD" ]] || __shellenv_expect_prompts
+      typeset -g __shellenv_resting="at $PWD"
       return 0
     elif [[ -z "$__shellenv_still_found" ]]; then
       typeset -g __shellenv_found=''
       __shellenv_leave || :
+      [[ ! -o auto_name_dirs ]] || __shellenv_unname
       return 0
     fi
   fi
@@ -615,6 +616,7 @@ __shellenv_update() {
     __shellenv_fresh; then
     typeset -g __shellenv_found="$__shellenv_loaded"
     __shellenv_apply || :
+    [[ ! -o auto_name_dirs ]] || __shellenv_unname
     return 0
   fi
   [[ "$__shellenv_home" != /* ]] || __shellenv_venvs="$__shellenv_home/.venv"
@@ -662,6 +664,7 @@ __shellenv_update() {
   [[ -z "$__shellenv_asked" ]] || __shellenv_weigh
   [[ -z "$__shellenv_next" ]] || builtin eval "$__shellenv_next" || :
   [[ -n "$__shellenv_asked" || "$__shellenv_found" != "$__shellenv_key" ]] || __shellenv_rest
+  [[ ! -o auto_name_dirs ]] || __shellenv_unname
 }
 
 # All is done here. Make one test of the walk that has found that out: it takes a third of the time,
@@ -691,6 +694,12 @@ __shellenv_expect_prompts() {
   [[ $PWD == $__shellenv_key ]] || test+=" && { $functions[__shellenv_still] }"
   [[ -z $__shellenv_key ]] || test+=" && { $functions[__shellenv_fresh] }"
   functions[__shellenv_prompt]="$test || __shellenv_update"
+}
+
+# Every variable with a directory is a name for it: ours are none that a prompt should show.
+__shellenv_unname() {
+  builtin unhash -dm '__shellenv_*' || :
+  builtin unhash -dm SHELLENV_ROOT || :
 }
 
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.

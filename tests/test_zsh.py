@@ -173,6 +173,16 @@ def test_cd_without_hooks_is_followed_at_the_next_prompt(shell: Shell, home: Hom
         assert session.value("X") is None
 
 
+def test_prompts_name_no_directory_after_a_variable_of_ours(shell: Shell, home: Home) -> None:
+    root = home.project("api", variables(DATA=str(home.path)), venv=True)
+    show = "print -P %~; hash -d | grep -i shellenv"
+    with shell.interactive(before="setopt auto_name_dirs") as session:
+        for _ in range(2):
+            assert session.run(f"cd {root}; {show}") == "~/projects/api\n"
+            assert session.run(show) == "~/projects/api\n"
+            assert session.run(f"cd {home.projects}; {show}") == "~/projects\n"
+
+
 def test_a_theme_that_computes_the_prompt_sees_the_environment(shell: Shell, home: Home) -> None:
     root = home.project("api", variables(X="1"))
     theme = 'theme() { PROMPT="[${X-none}] $ <%(?.r.r)eady>" }; precmd_functions=(theme)'
