@@ -35,7 +35,8 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_standard '' # does its deactivate put back all that its activate has touched?
     set -g __shellenv_declined '' # the root whose environment the user has deactivated
     # The variables that the snippet in force is about. A function that calls us gets copies of those
-    # that are local and exported in its caller; before they are looked at, they are erased.
+    # that are local and exported in its caller; before they are looked at, they are erased (all at
+    # once, which takes fish 3.2).
     set -g __shellenv_touched PATH
     set -g __shellenv_said # what the last apply said
     set -g __shellenv_saying # what this one says
@@ -692,7 +693,8 @@ end
 
 # Undo everything; this shell is in no project any more.
 function __shellenv_leave
-    set -el $__shellenv_touched
+    test -n "$__shellenv_timeless"
+    or set -el $__shellenv_touched
     set -g __shellenv_seen ''
     set -g __shellenv_key ''
     set -g __shellenv_busy yes

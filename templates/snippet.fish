@@ -38,12 +38,14 @@ function __shellenv_clear
 end
 {% endif %}
 function __shellenv_apply
-    set -el $__shellenv_touched
+    test -n "$__shellenv_timeless"
+    or set -el $__shellenv_touched
     __shellenv_begin {{ plan.key }} {{ plan.root }}{% for hook in plan.hooks %} {{ hook.id }}{% endfor %}
 
     set -g __shellenv_touched{% for name in names %} {{ name }}{% endfor %}
 
-    set -el $__shellenv_touched
+    test -n "$__shellenv_timeless"
+    or set -el $__shellenv_touched
 {% if short %}
     if __shellenv_clear
         function __shellenv_shortcut
