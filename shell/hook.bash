@@ -524,13 +524,13 @@ __shellenv_deactivate() {
   __shellenv_ours=''
 }
 
-# Mark the records of the environment that still have our value: they are ours, whatever its
+# Mark the records of variables that still have our value: they are ours, whatever the environment's
 # deactivate makes of them.
 __shellenv_claim() {
   builtin local __shellenv_i __shellenv_n
   for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
     __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
-    if [[ ${__shellenv_log[__shellenv_i]} == e ]] &&
+    if [[ ${__shellenv_log[__shellenv_i]} == e || ${__shellenv_log[__shellenv_i]}$__shellenv_docked == v ]] &&
       [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
       __shellenv_log[__shellenv_i]=o
     fi

@@ -603,17 +603,23 @@ function __shellenv_deactivate
         if test -z "$__shellenv_standard"
             for __shellenv_name in $__shellenv_environment
                 __shellenv_same e $__shellenv_name
-                and set -a __shellenv_claimed $__shellenv_name
+                and set -a __shellenv_claimed e $__shellenv_name
+            end
+            for __shellenv_name in $__shellenv_variables
+                __shellenv_same v $__shellenv_name
+                and set -a __shellenv_claimed v $__shellenv_name
             end
         end
         set -l __shellenv_now $PATH
         deactivate
         set -gx PATH $__shellenv_now
         # These are ours, whatever deactivate has made of them.
-        for __shellenv_name in $__shellenv_claimed
-            set -g __shellenv_new_e$__shellenv_name -
+        while set -q __shellenv_claimed[2]
+            set -l __shellenv_name $__shellenv_claimed[2]
+            set -g __shellenv_new_$__shellenv_claimed[1]$__shellenv_name -
             set -qg $__shellenv_name
-            and set -g __shellenv_new_e$__shellenv_name "=$$__shellenv_name"
+            and set -g __shellenv_new_$__shellenv_claimed[1]$__shellenv_name "=$$__shellenv_name"
+            set -e __shellenv_claimed[1..2]
         end
     end
     set -g __shellenv_ours ''

@@ -442,11 +442,11 @@ __shellenv_depart() {
     __shellenv_ours=
     return 0
   fi
-  for __shellenv_record in ${(M)__shellenv_log:#e$__shellenv_nul*}; do
-    builtin set -- "${(@0)__shellenv_record}" # e NAME OLD NEW
+  for __shellenv_record in ${(M)__shellenv_log:#[ev]$__shellenv_nul*}; do
+    builtin set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
     # Still ours, so it goes back whatever deactivate makes of it.
     [[ $3 == - || "${(P)2+=}${(P)2--}" != $4 ]] ||
-      __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#e}
+      __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#?}
   done
 }
 

@@ -504,3 +504,34 @@ def test_names_that_the_hook_uses_for_itself_are_names_like_any_other(
         inside = "".join(f"{name}=our {name}\n" for name in names.split())
         assert shell.script("\n".join(lines)).ok() == inside * 2
         assert change(shell) == {}
+
+
+def test_what_both_the_project_and_its_environments_script_set_goes_back_to_the_users(
+    shell: Shell, home: Home
+) -> None:
+    root = home.project("api", variables(X="the project's"), venv=True)
+    script = home.path / ".venv/api/bin" / shell.activate
+    more = """
+        export X=script
+        eval "their_$(typeset -f deactivate)"
+        deactivate() { unset X; their_deactivate "$@"; unset -f their_deactivate 2>/dev/null; }
+    """
+    if shell.name == "fish":
+        more = """
+            set -gx X script
+            functions -c deactivate their_deactivate
+            function deactivate; set -e X; their_deactivate; functions -e their_deactivate; end
+        """
+    write(script, script.read_text() + more)
+    for before in (shell.unset("X"), shell.set("X", "theirs")):
+        lines = [
+            before,
+            snapshot(shell, "before"),
+            shell.cd(root),
+            "shellenv reload",
+            shell.show("X"),
+            shell.cd("/"),
+            snapshot(shell, "after"),
+        ]
+        assert shell.script("\n".join(lines)).ok() == "X=the project's\n"
+        assert change(shell) == {}
