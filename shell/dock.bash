@@ -16,9 +16,9 @@ dock() {
       return
       ;;
   esac
-  local __shellenv_code __shellenv_pid=${BASHPID:-$$}
+  builtin local __shellenv_code __shellenv_pid="${BASHPID:-$$}"
   __shellenv_code=$("$__shellenv_bin" dock --for bash "$__shellenv_pid" "$1") || return
-  eval "$__shellenv_code"
+  builtin eval "$__shellenv_code"
 }
 
 # Back to where docker was before. Starts no process.
@@ -26,10 +26,10 @@ castoff() {
   if [[ $# -gt 0 ]]; then
     "$__shellenv_bin" castoff "$@"
   elif [[ -z $__shellenv_docked ]]; then
-    printf 'shellenv: %s\n%s\n' 'this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known' >&2
+    builtin printf 'shellenv: %s\n%s\n' 'this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known' >&2
     return 1
   elif __shellenv_dock_is_fixed; then
-    printf 'shellenv: %s is readonly in this shell, so it stays docked\n%s\n' "$__shellenv_n" \
+    builtin printf 'shellenv: %s is readonly in this shell, so it stays docked\n%s\n' "$__shellenv_n" \
       'start a new shell' >&2
     return 1
   else
@@ -39,7 +39,7 @@ castoff() {
 
 # Is one of the variables readonly that casting off would change? Its name, into __shellenv_n.
 __shellenv_dock_is_fixed() {
-  local __shellenv_i
+  builtin local __shellenv_i
   for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_dock_log[@]}; __shellenv_i += 4)); do
     __shellenv_n=${__shellenv_dock_log[__shellenv_i + 1]}
     if [[ ${__shellenv_dock_log[__shellenv_i]} == v ]] && __shellenv_fixed "$__shellenv_n" &&
@@ -51,15 +51,15 @@ __shellenv_dock_is_fixed() {
 # What `dock` has the program print: MONIKER DIRECTORY MARKER and then NAME=VALUE, to be set, or NAME,
 # to be cleared. All of it happens, or nothing.
 __shellenv_dock() {
-  local __shellenv_word __shellenv_n
+  builtin local __shellenv_word __shellenv_n
   if [[ -n $__shellenv_attributes ]]; then
-    local - # makes the next line local to this function
-    set +u  # asking for the attributes of an unset variable is no mistake
+    builtin local - # makes the next line local to this function
+    builtin set +u  # asking for the attributes of an unset variable is no mistake
   fi
   for __shellenv_word in "${@:4}"; do
     __shellenv_n=${__shellenv_word%%=*}
     if ! __shellenv_inspect "$__shellenv_n"; then
-      printf 'shellenv: %s is readonly in this shell, so it cannot be docked\n%s\n' "$__shellenv_n" \
+      builtin printf 'shellenv: %s is readonly in this shell, so it cannot be docked\n%s\n' "$__shellenv_n" \
         'start a new shell' >&2
       if [ "$2" != "$__shellenv_dock_at" ]; then __shellenv_dock_sign "$2" gone; fi
       return 1
@@ -76,13 +76,13 @@ __shellenv_dock() {
     case $__shellenv_word in
       *=*)
         __shellenv_dock_log+=(v "$__shellenv_n" "$__shellenv_state" "=${__shellenv_word#*=}")
-        case $__shellenv_state in !*) unset -v "$__shellenv_n" ;; esac
+        case $__shellenv_state in !*) builtin unset -v "$__shellenv_n" ;; esac
         # shellcheck disable=SC2163 # what is in it
-        export "$__shellenv_word"
+        builtin export "$__shellenv_word"
         ;;
       *)
         __shellenv_dock_log+=(v "$__shellenv_n" "$__shellenv_state" -)
-        unset -v "$__shellenv_n"
+        builtin unset -v "$__shellenv_n"
         ;;
     esac
   done
@@ -93,11 +93,12 @@ __shellenv_dock() {
 }
 
 __shellenv_castoff() {
-  local __shellenv_log=(${__shellenv_dock_log[@]+"${__shellenv_dock_log[@]}"})
+  builtin local __shellenv_log
+  __shellenv_log=(${__shellenv_dock_log[@]+"${__shellenv_dock_log[@]}"})
   __shellenv_dock_busy=yes
   __shellenv_restore '' 2>/dev/null # what became readonly meanwhile stays, and silently
   __shellenv_dock_sign "$__shellenv_dock_at" gone
-  unset -v __SHELLENV_DOCK_UNDO
+  builtin unset -v __SHELLENV_DOCK_UNDO
   __shellenv_dock_log=()
   __shellenv_docked=''
   __shellenv_dock_at=''
@@ -106,17 +107,18 @@ __shellenv_castoff() {
 
 # Sign in at the connection DIRECTORY, or write TEXT there: `gone` signs out.
 __shellenv_dock_sign() {
-  { printf %s "${2-}" >|"$1/shells/${BASHPID:-$$}"; } 2>/dev/null || :
+  { builtin printf %s "${2-}" >|"$1/shells/${BASHPID:-$$}"; } 2>/dev/null || :
 }
 
 # Put the marker TEXT in front of the prompt, but behind the project's, which comes first whichever was
 # there first. INHERITED: it came with the prompt, if it is there.
 __shellenv_dock_mark() {
-  local __shellenv_i __shellenv_first=''
+  builtin local __shellenv_i __shellenv_first=''
   for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
     if [[ ${__shellenv_log[__shellenv_i]} == m ]]; then __shellenv_first=${__shellenv_log[__shellenv_i + 3]#=}; fi
   done
-  local __shellenv_log=()
+  builtin local __shellenv_log
+  __shellenv_log=()
   if [[ -n ${2-} && ${PS1-} == *"$1"* ]]; then
     __shellenv_log=(m PS1 - "=$1")
   else
@@ -134,7 +136,7 @@ __shellenv_dock_mark() {
 # Is NAME as the dock has made it? Then the project's matters are settled beneath: STATE is what lies
 # there from now on, and __shellenv_state what lay there. With EXPECTED, only if that was it.
 __shellenv_dock_covers() {
-  local __shellenv_d
+  builtin local __shellenv_d
   for ((__shellenv_d = 0; __shellenv_d < ${#__shellenv_dock_log[@]}; __shellenv_d += 4)); do
     if [ "${__shellenv_dock_log[__shellenv_d + 1]}" != "$1" ]; then continue; fi
     __shellenv_state=${__shellenv_dock_log[__shellenv_d + 2]}
@@ -151,15 +153,16 @@ __shellenv_dock_covers() {
 
 # Export the log, as __shellenv_publish does: `#`, the version, the moniker, the connection, records.
 __shellenv_dock_publish() {
-  local IFS=$__shellenv_us words=("$__shellenv_docked" "$__shellenv_dock_at" "${__shellenv_dock_log[@]}")
+  builtin local IFS="$__shellenv_us" words
+  words=("$__shellenv_docked" "$__shellenv_dock_at" "${__shellenv_dock_log[@]}")
   words=("${words[@]//%/%25}")
   words=("${words[@]//"$__shellenv_us"/%1F}")
-  export __SHELLENV_DOCK_UNDO="#${IFS}1$IFS${words[*]}$IFS"
+  builtin export __SHELLENV_DOCK_UNDO="#${IFS}1$IFS${words[*]}$IFS"
 }
 
 # Take over the log that the environment brings: this shell is docked, too.
 __shellenv_dock_inherit() {
-  local i name
+  builtin local i name
   __shellenv_split "$__SHELLENV_DOCK_UNDO"
   if [[ ${__shellenv_words[1]-} != 1 ]]; then return 0; fi # another version's
   for ((i = 4; i + 3 < ${#__shellenv_words[@]}; i += 4)); do
@@ -193,17 +196,17 @@ __shellenv_dock_check() {
 
 # The monikers that begin with the word on the command line.
 __shellenv_dock_complete() {
-  local IFS=$' \t\n' text name file
+  builtin local IFS=$' \t\n' text name file
   COMPREPLY=()
   if [[ $COMP_CWORD -ne 1 ]]; then return 0; fi
   if [[ -r $__shellenv_config/ssh_config ]]; then
-    while read -r text name; do
+    while builtin read -r text name; do
       if [[ $text == [Hh]ost && $name == "$2"* ]]; then COMPREPLY+=("$name"); fi
     done <"$__shellenv_config/ssh_config"
   fi
   for file in "${HOME-}"/.docker/*/connection_config.txt; do
     if [[ ! -r $file ]]; then continue; fi
-    read -r -d '' text <"$file" || : # all of it
+    builtin read -r -d '' text <"$file" || : # all of it
     name=${text#*DOCK_MONIKER=}
     if [[ $name == "$text" ]]; then continue; fi
     name=${name%%[[:space:]]*}

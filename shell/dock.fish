@@ -9,7 +9,7 @@
 
 # Docked as HOST says: a moniker, an address, [user@]host[:port].
 function dock --description 'Have this shell\'s docker on another machine'
-    if test (count $argv) -ne 1; or string match -q -- '-*' "$argv[1]"
+    if test (builtin count $argv) -ne 1; or string match -q -- '-*' "$argv[1]"
         $__shellenv_bin dock $argv # its help, or what is wrong
         return
     end
@@ -206,11 +206,11 @@ function __shellenv_dock_check
     if test "$__shellenv_lost" = '-n yes'
         __shellenv_castoff
     else
-        if test (math $__shellenv_dock_tried % 10) -eq 0 # not at every prompt, should that be of no use
+        if test (builtin math $__shellenv_dock_tried % 10) -eq 0 # not at every prompt, should that be of no use
             command sh -c '"$@" </dev/null >/dev/null 2>&1 &' sh \
                 $__shellenv_bin dock --for fish $fish_pid --again $__shellenv_dock_at $__shellenv_docked
         end
-        set -g __shellenv_dock_tried (math $__shellenv_dock_tried + 1)
+        set -g __shellenv_dock_tried (builtin math $__shellenv_dock_tried + 1)
     end
 end
 

@@ -8,7 +8,7 @@
 
 # Docked as HOST says: a moniker, an address, [user@]host[:port].
 dock() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local code __shellenv_pid
   if [[ $#:${1-} != 1:[^-]* ]]; then
     $__shellenv_bin dock "$@" # its help, or what is wrong
@@ -16,19 +16,19 @@ dock() {
   fi
   __shellenv_dock_pid
   code=$($__shellenv_bin dock --for zsh $__shellenv_pid "$1") || return
-  eval $code
+  builtin eval $code
 }
 
 # Back to where docker was before. Starts no process.
 castoff() {
-  emulate -L zsh
+  builtin emulate -L zsh
   if (( $# )); then
     $__shellenv_bin castoff "$@"
   elif [[ -z $__shellenv_docked ]]; then
-    print -ru2 -l -- 'shellenv: this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known'
+    builtin print -ru2 -l -- 'shellenv: this shell is not docked' '"dock HOST" docks it; ls-dock lists those that are known'
     return 1
   elif __shellenv_dock_is_fixed; then
-    print -ru2 -l -- "shellenv: $__shellenv_name is readonly in this shell, so it stays docked" \
+    builtin print -ru2 -l -- "shellenv: $__shellenv_name is readonly in this shell, so it stays docked" \
       'start a new shell'
     return 1
   else
@@ -40,7 +40,7 @@ castoff() {
 __shellenv_dock_is_fixed() {
   local __shellenv_record
   for __shellenv_record in $__shellenv_dock_log; do
-    set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
+    builtin set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
     typeset -g __shellenv_name=$2
     [[ $1 != v || ${(tP)2} != *readonly* || "=${(P)2}" != $4 ]] || return 0
   done
@@ -50,12 +50,12 @@ __shellenv_dock_is_fixed() {
 # What `dock` has the program print: MONIKER DIRECTORY MARKER and then NAME=VALUE, to be set, or NAME,
 # to be cleared. All of it happens, or nothing.
 __shellenv_dock() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local __shellenv_word __shellenv_name
   for __shellenv_word in "${(@)argv[4,-1]}"; do
     __shellenv_name=${__shellenv_word%%=*}
     __shellenv_inspect $__shellenv_name && continue
-    print -ru2 -l -- "shellenv: $__shellenv_name is $__shellenv_state, so this shell cannot be docked" \
+    builtin print -ru2 -l -- "shellenv: $__shellenv_name is $__shellenv_state, so this shell cannot be docked" \
       'start a new shell'
     [[ $2 == $__shellenv_dock_at ]] || __shellenv_dock_sign $2 gone
     return 1
@@ -67,11 +67,11 @@ __shellenv_dock() {
     __shellenv_inspect $__shellenv_name
     if [[ $__shellenv_word == *=* ]]; then
       __shellenv_dock_record v $__shellenv_name "$__shellenv_state" "=${__shellenv_word#*=}"
-      [[ $__shellenv_state != !* ]] || unset $__shellenv_name
+      [[ $__shellenv_state != !* ]] || builtin unset $__shellenv_name
       typeset -gx -- $__shellenv_word
     else
       __shellenv_dock_record v $__shellenv_name "$__shellenv_state" -
-      unset $__shellenv_name
+      builtin unset $__shellenv_name
     fi
   done
   __shellenv_dock_sign $2
@@ -86,14 +86,14 @@ __shellenv_dock_record() {
 }
 
 __shellenv_castoff() {
-  emulate -L zsh
+  builtin emulate -L zsh
   # What __shellenv_restore works on is the project's, but here
   local __shellenv_root= __shellenv_path= __shellenv_ours= __shellenv_old_path= __shellenv_new_path=
   local -a __shellenv_log=($__shellenv_dock_log)
   __shellenv_dock_busy=yes
   __shellenv_restore ''
   __shellenv_dock_sign $__shellenv_dock_at gone
-  unset __SHELLENV_DOCK_UNDO
+  builtin unset __SHELLENV_DOCK_UNDO
   __shellenv_dock_log=() __shellenv_docked= __shellenv_dock_at= __shellenv_dock_busy=
 }
 
@@ -101,14 +101,14 @@ __shellenv_castoff() {
 __shellenv_dock_sign() {
   local __shellenv_pid
   __shellenv_dock_pid
-  { print -rn -- "${2-}" >| $1/shells/$__shellenv_pid } 2>/dev/null || :
+  { builtin print -rn -- "${2-}" >| $1/shells/$__shellenv_pid } 2>/dev/null || :
 }
 
 # This shell's process, into __shellenv_pid. The module brings variables, so only subshells load it.
 __shellenv_dock_pid() {
   __shellenv_pid=$$
   (( ZSH_SUBSHELL )) || return 0
-  zmodload zsh/system
+  builtin zmodload zsh/system
   __shellenv_pid=$sysparams[pid]
 }
 
@@ -134,7 +134,7 @@ __shellenv_dock_mark() {
 # Is NAME as the dock has made it? Then the project's matters are settled beneath: STATE is what lies
 # there from now on, and __shellenv_state what lay there. With EXPECTED, only if that was it.
 __shellenv_dock_covers() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local __shellenv_index=${__shellenv_dock_log[(i)v$__shellenv_nul$1$__shellenv_nul*]}
   (( __shellenv_index <= $#__shellenv_dock_log )) || return
   local -a __shellenv_words=("${(@0)__shellenv_dock_log[__shellenv_index]}") # v NAME OLD NEW
@@ -149,7 +149,7 @@ __shellenv_dock_covers() {
 
 # Export the log, as __shellenv_end does: `#`, the version, the moniker, the connection, records.
 __shellenv_dock_publish() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local us=$'\x1f' text="${(pj:\0:)__shellenv_dock_log}"
   text=$__shellenv_docked$__shellenv_nul$__shellenv_dock_at$__shellenv_nul$text
   text=${${text//\%/%25}//$us/%1F}
@@ -177,7 +177,7 @@ __shellenv_dock_inherit() {
 
 # Something is odd: docking or casting off was interrupted, or nobody keeps the connection any more.
 __shellenv_dock_check() {
-  emulate -L zsh
+  builtin emulate -L zsh
   if [[ -n $__shellenv_dock_busy ]]; then
     __shellenv_castoff
   elif (( __shellenv_dock_tried++ % 10 == 0 )); then # not at every prompt, should that be of no use
@@ -187,7 +187,7 @@ __shellenv_dock_check() {
 
 # Offer the monikers of all docks.
 __shellenv_dock_complete() {
-  emulate -L zsh -o extended_glob -o null_glob
+  builtin emulate -L zsh -o extended_glob -o null_glob
   local file line
   local -a names=()
   for file in $__shellenv_config/ssh_config ~/.docker/*/connection_config.txt; do

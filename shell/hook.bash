@@ -7,18 +7,19 @@
 # common case the shell finds and sources it without starting any process.
 #
 # Whatever state the user's shell is in must not matter and must survive: `set -eu`, noclobber,
-# nocasematch (so strings are compared with `[ = ]`), an odd IFS (so everything is quoted), traps.
+# nocasematch (so strings are compared with `[ = ]`), an odd IFS (so everything is quoted), traps,
+# functions of the user's that are called like builtins (so those are called as such).
 # All names begin with __shellenv_, also those of variables that are local or should be: the user's
 # code (activate scripts, hooks) runs inside these functions, and `local` costs as much as a test.
 
 # Aliases are expanded while functions are *defined*: switch that off until the end of this file.
 __shellenv_aliases=
-if \shopt -q expand_aliases; then
+if \builtin shopt -q expand_aliases; then
   __shellenv_aliases=on
-  \shopt -u expand_aliases
+  \builtin shopt -u expand_aliases
 fi
 
-__shellenv_version=4                        # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=5                        # of what snippets call: shellenv/shells.py has it, too
 if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the state survives a second eval
   __shellenv_shell=(bash)                   # an array, which no child inherits, not even with `set -a`
   __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
@@ -36,15 +37,20 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_standard=                      # does its deactivate put back all that its activate has touched?
   __shellenv_ours=                          # the virtual environment that we have activated
   __shellenv_declined=                      # the root whose environment the user has deactivated
+  __shellenv_touched=                       # the variables that the snippet in force is about
+  __shellenv_probed=                        # a global variable that __shellenv_waits may have declared
   __shellenv_entered=$'\n'                  # the ids of the hooks that were entered, between newlines
   __shellenv_said=$'\n'                     # what the last apply said, between newlines
   __shellenv_saying=$'\n'                   # what this one says
+  __shellenv_told=$'\n'                     # what was said for good
   __shellenv_paused=                        # the user wants no changes
   __shellenv_busy=                          # changes are being made: the user's code in them may cd
   __shellenv_nocasematch=                   # this option of the user's is off for a moment
   __shellenv_asking=                        # a prompt waits for the program
   __shellenv_gone=                          # the user knows that the program is gone
   __shellenv_inherited=                     # the undo log of the environment was looked at
+  __shellenv_seen_at=                       # where cd or a prompt saw us last; `*`: no matter any more
+  __shellenv_prompted=                      # a prompt has called us
   # The undo log, oldest first, four words a record: KIND NAME OLD NEW. Kinds: v variable, e variable
   # of a virtual environment, p PATH, a alias, f function, m prompt marker, h hook. States: `-` (unset),
   # `=value` (exported), `~value` (a shell variable) or `!declaration` (anything odder).
@@ -55,7 +61,7 @@ if [[ -z ${__shellenv_shell-} ]]; then      # the first time in this shell; the 
   __shellenv_path_new= # and after
   __shellenv_shortcut= # the function that takes it back
   # Unset, or the variables that the user changed by hand, carried over a reload: NAME=NEW OLD …
-  unset -v __shellenv_carry
+  builtin unset -v __shellenv_carry
   # The dock layer, of which dock.bash has the rest
   __shellenv_docked=      # the moniker of the dock
   __shellenv_dock_at=     # the directory of the connection to it
@@ -90,8 +96,8 @@ esac
 # Export variables: NAME VALUE …
 __shellenv_set() {
   if [[ -n $__shellenv_attributes ]]; then
-    local - # makes the next line local to this function
-    set +u  # asking for the attributes of an unset variable is no mistake
+    builtin local - # makes the next line local to this function
+    builtin set +u  # asking for the attributes of an unset variable is no mistake
   fi
   while [[ $# -gt 1 ]]; do
     if [[ -n $__shellenv_docked ]] && __shellenv_dock_covers "$1" "=$2"; then
@@ -99,8 +105,8 @@ __shellenv_set() {
     elif __shellenv_inspect "$1"; then
       if [[ -z ${__shellenv_carry+x} ]] || ! __shellenv_carried "$1" "=$2"; then
         __shellenv_log+=(v "$1" "$__shellenv_state" "=$2")
-        case $__shellenv_state in !*) unset -v "$1" ;; esac # an integer would calculate with our value
-        export "$1=$2"
+        case $__shellenv_state in !*) builtin unset -v "$1" ;; esac # an integer would calculate with our value
+        builtin export "$1=$2"
       fi
     else
       __shellenv_notice "$1 is readonly in this shell and stays as it is"
@@ -117,32 +123,32 @@ if [[ -n $__shellenv_attributes ]]; then
     case ${!1@a}${!1+.} in
       '') # declared, perhaps, as `export NAME` without a value does
         __shellenv_state=-
-        if declare -p "$1" >/dev/null 2>&1; then __shellenv_state="!$(declare -p "$1")"; fi
+        if builtin declare -p "$1" >/dev/null 2>&1; then __shellenv_state="!$(builtin declare -p "$1")"; fi
         ;;
       .) __shellenv_state="~${!1}" ;;
       x.) __shellenv_state="=${!1}" ;;
       *r*) return 1 ;;
-      *) __shellenv_state="!$(declare -p "$1")" ;; # an array, an integer, …: rare, and worth a fork
+      *) __shellenv_state="!$(builtin declare -p "$1")" ;; # an array, an integer, …: rare, and worth a fork
     esac
   }
 else
   __shellenv_inspect() {
     __shellenv_state=-
     if [[ -z ${!1+x} ]]; then return 0; fi
-    __shellenv_state="!$(declare -p "$1")"
+    __shellenv_state="!$(builtin declare -p "$1")"
     case $__shellenv_state in
       '!declare -- '*) __shellenv_state="~${!1}" ;;
       '!declare -x '*) __shellenv_state="=${!1}" ;;
       '!declare -'*r*' '"$1"*) return 1 ;;
     esac
   }
-  __shellenv_fixed() { [[ -n ${!1+x} ]] && ! printf -v "$1" %s "${!1}" 2>/dev/null; }
+  __shellenv_fixed() { [[ -n ${!1+x} ]] && ! builtin printf -v "$1" %s "${!1}" 2>/dev/null; }
 fi
 
 # Did the user change NAME by hand, while the project's own value for it, NEW, is what it was? Then
 # the change stays over the reload, and so does the record under it.
 __shellenv_carried() {
-  local i
+  builtin local i
   for ((i = 0; i < ${#__shellenv_carry[@]}; i += 2)); do
     if [ "${__shellenv_carry[i]}" = "$1$2" ]; then
       __shellenv_log+=(v "$1" "${__shellenv_carry[i + 1]}" "$2")
@@ -154,7 +160,7 @@ __shellenv_carried() {
 
 # Put directories in front of PATH, in this order: DIRECTORY …
 __shellenv_prepend() {
-  local front=''
+  builtin local front=''
   while [[ $# -gt 0 ]]; do
     front=$front$1:
     shift
@@ -186,7 +192,7 @@ __shellenv_alias() {
     __shellenv_alias_state "$1"
     __shellenv_log+=(a "$1" "$__shellenv_state" "=$2")
     # shellcheck disable=SC2139 # now is when it is to expand
-    alias "$1=$2"
+    builtin alias "$1=$2"
     shift 2
   done
 }
@@ -197,9 +203,9 @@ if ((BASH_VERSINFO[0] >= 4)); then
 else
   __shellenv_alias_state() {
     __shellenv_state=-
-    if alias "$1" >/dev/null 2>&1; then
-      __shellenv_state=$(alias "$1") # alias name='value', quoted
-      eval "__shellenv_state==${__shellenv_state#*=}"
+    if builtin alias "$1" >/dev/null 2>&1; then
+      __shellenv_state=$(builtin alias "$1") # alias name='value', quoted
+      builtin eval "__shellenv_state==${__shellenv_state#*=}"
     fi
   }
 fi
@@ -209,7 +215,7 @@ fi
 # One that the user has activated by hand wins, and so does the user's `deactivate`.
 __shellenv_activate() {
   if [[ -n ${VIRTUAL_ENV-} || -n $__shellenv_declined ]]; then return 0; fi
-  local VIRTUAL_ENV_DISABLE_PROMPT=${VIRTUAL_ENV_DISABLE_PROMPT:-1} # there is one marker, ours
+  builtin local VIRTUAL_ENV_DISABLE_PROMPT="${VIRTUAL_ENV_DISABLE_PROMPT:-1}" # there is one marker, ours
   __shellenv_path_becomes "$1/bin:${PATH-}" || return 0
   __shellenv_names=''
   __shellenv_ours=$1
@@ -224,7 +230,7 @@ __shellenv_activate() {
   if [[ $#${VIRTUAL_ENV+x}${VIRTUAL_ENV_PROMPT+x}${PYTHONHOME+x} == 1 ]]; then __shellenv_standard=yes; fi
   if [[ -n ${PYTHONHOME+x} ]]; then __shellenv_log+=(e PYTHONHOME "=$PYTHONHOME" -); fi
   for __shellenv_n in deactivate pydoc; do
-    if declare -F "$__shellenv_n" >/dev/null; then __shellenv_function "$__shellenv_n"; fi
+    if builtin declare -F "$__shellenv_n" >/dev/null; then __shellenv_function "$__shellenv_n"; fi
   done
   if [[ $# -gt 1 ]]; then __shellenv_touches "${@:2}"; fi
   # shellcheck source=/dev/null
@@ -261,7 +267,7 @@ __shellenv_touches() {
 
 # Write down all variables in NAMES, a space behind each; __shellenv_settle drops what stays the same.
 __shellenv_touches_all() {
-  local __shellenv_rest=${1# } __shellenv_n
+  builtin local __shellenv_rest="${1# }" __shellenv_n
   while [[ -n $__shellenv_rest ]]; do
     __shellenv_n=${__shellenv_rest%% *}
     __shellenv_rest=${__shellenv_rest#* }
@@ -273,8 +279,8 @@ __shellenv_touches_all() {
 
 # Write down the function NAME, which an activate script defines.
 __shellenv_function() {
-  if declare -F "$1" >/dev/null; then
-    __shellenv_log+=(f "$1" "!$(declare -f "$1")" "=")
+  if builtin declare -F "$1" >/dev/null; then
+    __shellenv_log+=(f "$1" "!$(builtin declare -f "$1")" "=")
   else
     __shellenv_log+=(f "$1" - "=")
   fi
@@ -282,7 +288,7 @@ __shellenv_function() {
 
 # After an activate script has run: what has become of the things recorded since FIRST?
 __shellenv_settle() {
-  local __shellenv_i __shellenv_n __shellenv_state __shellenv_before=$__shellenv_names
+  builtin local __shellenv_i __shellenv_n __shellenv_state __shellenv_before="$__shellenv_names"
   for ((__shellenv_i = $1; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
     __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
     case ${__shellenv_log[__shellenv_i]} in
@@ -294,7 +300,8 @@ __shellenv_settle() {
     esac
   done
   if [[ -z $__shellenv_before ]]; then return 0; fi
-  local __shellenv_kept=("${__shellenv_log[@]:0:$1}")
+  builtin local __shellenv_kept
+  __shellenv_kept=("${__shellenv_log[@]:0:$1}")
   for ((__shellenv_i = $1; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
     if [[ ${__shellenv_log[__shellenv_i]} != e ]] ||
       [ "${__shellenv_log[__shellenv_i + 2]#[=~]}" != "${__shellenv_log[__shellenv_i + 3]#=}" ]; then
@@ -315,11 +322,11 @@ __shellenv_settle() {
 
 # The names of all variables but the shell's own and venv's, into __shellenv_names, each between spaces.
 __shellenv_variables() {
-  local IFS=' ' __shellenv_c __shellenv_n
+  builtin local IFS=' ' __shellenv_c __shellenv_n
   __shellenv_names=' '
   for __shellenv_c in a b c d e f g h i j k l m n o p q r s t u v w x y z \
     A B C D E F G H I J K L M N O P Q R S T U V W X Y Z _; do
-    eval "for __shellenv_n in \${!$__shellenv_c@}; do
+    builtin eval "for __shellenv_n in \${!$__shellenv_c@}; do
       case \$__shellenv_n in
         __shellenv_* | __SHELLENV_* | _OLD_VIRTUAL_* | VIRTUAL_ENV* | PATH | PS1 | PWD | OLDPWD | IFS | _) ;;
         BASH* | COMP_* | DIRSTACK | EPOCH* | FUNCNAME | GROUPS | HISTCMD | LINENO | OPT* | PIPESTATUS) ;;
@@ -351,44 +358,88 @@ __shellenv_hook() {
   __shellenv_enter_code=$__shellenv_enter_code$2$__shellenv_nl
 }
 
-# Say TEXT, unless the last time that changes were made said the same.
+# Say TEXT, unless the last time that changes were made said the same; with WHAT, once in this shell.
 __shellenv_notice() {
   if [[ $__shellenv_saying == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then return 0; fi
   __shellenv_saying=$__shellenv_saying$1$__shellenv_nl
-  if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said == *"$__shellenv_nl$1$__shellenv_nl"* ]]; then
+  if [[ $BASH_SUBSHELL -gt 0 || $__shellenv_said$__shellenv_told == *"$__shellenv_nl${2-$1}$__shellenv_nl"* ]]; then
     return 0
   fi
-  printf 'shellenv: %s\n' "$1" >&2
+  __shellenv_told=$__shellenv_told${2+$2$__shellenv_nl}
+  builtin printf 'shellenv: %s\n' "$1" >&2
 }
 
-# Begin a project's changes: KEY ROOT HOOK-IDS (one a line). What another project, or an older state
-# of this one, has done is undone first.
+# Begin a project's changes: KEY ROOT HOOK-IDS (one a line) VARIABLES. What another project, or an older
+# state of this one, has done is undone first. False if all that is to wait.
 __shellenv_begin() {
+  case "$__shellenv_probed${FUNCNAME[*]: -2}" in
+    '__shellenv_moved '* | 'cd main' | *' __shellenv_prompt') ;; # no function of the user's
+    *) if __shellenv_waits "$__shellenv_touched $4"; then return 1; fi ;;
+  esac
   __shellenv_busy=yes
   __shellenv_key='' # until the end is reached, this has not happened
   if [[ -n $__shellenv_root || ${VIRTUAL_ENV-} != "$__shellenv_venv" ]]; then __shellenv_begin_again "$2" "$3"; fi
-  __shellenv_entering=$1 __shellenv_root=$2 __shellenv_path='' __shellenv_enter_code='' __shellenv_saying=$__shellenv_nl
+  __shellenv_entering=$1 __shellenv_root=$2 __shellenv_touched=$4 __shellenv_path='' __shellenv_enter_code='' __shellenv_saying=$__shellenv_nl
 }
 
 # The same where something is to be undone or has been done by hand: ROOT HOOK-IDS.
 __shellenv_begin_again() {
-  local __shellenv_again=yes
+  builtin local __shellenv_again=yes
   __shellenv_follow
   if [ "$__shellenv_root" != "$1" ]; then
     __shellenv_again=''
     __shellenv_declined=''
-    unset -v __shellenv_carry
+    builtin unset -v __shellenv_carry
   fi
   if [[ -n $__shellenv_root ]]; then __shellenv_undo "$__shellenv_nl$2" "$__shellenv_again"; fi
+}
+
+# Has a function of the user's, which called cd, a local variable of one of these NAMES? The one that it
+# hides can be neither seen nor unset before the function returns: the next prompt is early enough.
+__shellenv_waits() {
+  builtin local IFS=' ' __shellenv_n="$((${#FUNCNAME[@]} - 1))"
+  if [[ ${FUNCNAME[__shellenv_n]} == main ]]; then __shellenv_n=$((__shellenv_n - 1)); fi # a script
+  case ${FUNCNAME[__shellenv_n]} in
+    cd | pushd | popd | shellenv | __shellenv_*)
+      if [[ -n $__shellenv_probed && -z ${!__shellenv_probed+x} ]]; then builtin unset -v "$__shellenv_probed"; fi
+      __shellenv_probed=''
+      return 1
+      ;;
+  esac
+  for __shellenv_n in $1; do
+    if [[ -z ${!__shellenv_n+x} ]]; then
+      if builtin declare -p "$__shellenv_n" >/dev/null 2>&1; then return 0; fi
+    elif __shellenv_hides "$__shellenv_n"; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Is the variable NAME, which is set, a local one? Then the global one can be given an attribute (that
+# of tracing means nothing for a variable) without it.
+__shellenv_hides() {
+  builtin local __shellenv_a
+  if ! builtin declare -gt "$1" 2>/dev/null; then return 1; fi # bash 4.1 and older
+  if [[ -n $__shellenv_attributes ]]; then
+    __shellenv_a=${!1@a}
+  else
+    __shellenv_a=$(builtin declare -p "$1")
+    __shellenv_a=${__shellenv_a%%"$1"*}
+    __shellenv_a=${__shellenv_a#declare}
+  fi
+  builtin declare -g +t "$1"
+  if [[ $__shellenv_a == *t* ]]; then return 1; fi
+  __shellenv_probed=$1
 }
 
 # All changes are made: this is the state of the shell from now on.
 __shellenv_end() {
   __shellenv_key=$__shellenv_entering __shellenv_venv=${VIRTUAL_ENV-} __shellenv_said=$__shellenv_saying
-  unset -v __shellenv_carry
+  builtin unset -v __shellenv_carry
   __shellenv_publish
   __shellenv_busy='' __shellenv_test=__shellenv_fresh
-  if [[ -n $__shellenv_enter_code ]]; then eval "$__shellenv_enter_code" >&2; fi
+  if [[ -n $__shellenv_enter_code ]]; then builtin eval "$__shellenv_enter_code" >&2; fi
 }
 
 # --- the short way -------------------------------------------------------------------------------
@@ -405,7 +456,7 @@ __shellenv_back() {
   if [[ -n $__shellenv_ours ]]; then
     deactivate
     if [[ -n ${VIRTUAL_ENV-} ]]; then # that was a function of the user's
-      unset -v VIRTUAL_ENV
+      builtin unset -v VIRTUAL_ENV
       __shellenv_unpath _OLD_VIRTUAL_PATH "$__shellenv_path_old" "$__shellenv_path_new"
     fi
   fi
@@ -431,7 +482,7 @@ __shellenv_undo() {
   if [[ $__shellenv_entered != "$__shellenv_nl" ]]; then __shellenv_leave_hooks "$1"; fi
   if [[ -n $__shellenv_short ]] && ! __shellenv_back; then
     # What was not reached is not what the user has unset.
-    if [[ $__shellenv_short == partly ]]; then set -- "$1" ''; fi
+    if [[ $__shellenv_short == partly ]]; then builtin set -- "$1" ''; fi
     __shellenv_long
   fi
   if [[ -n $__shellenv_ours ]]; then __shellenv_deactivate; fi
@@ -451,20 +502,20 @@ __shellenv_unmark() {
 
 # Run the leave code of the entered hooks, but of those in KEEP.
 __shellenv_leave_hooks() {
-  local __shellenv_i __shellenv_id
+  builtin local __shellenv_i __shellenv_id
   for ((__shellenv_i = ${#__shellenv_log[@]} - 4; __shellenv_i >= 0; __shellenv_i -= 4)); do
     if [[ ${__shellenv_log[__shellenv_i]} != h ]]; then continue; fi
     __shellenv_id=$__shellenv_nl${__shellenv_log[__shellenv_i + 1]}$__shellenv_nl
     if [[ $1 == *"$__shellenv_id"* || $__shellenv_entered != *"$__shellenv_id"* ]]; then continue; fi
     __shellenv_entered=${__shellenv_entered/"$__shellenv_id"/"$__shellenv_nl"}
-    if [[ $BASH_SUBSHELL -eq 0 ]]; then eval "${__shellenv_log[__shellenv_i + 3]#=}" >&2; fi
+    if [[ $BASH_SUBSHELL -eq 0 ]]; then builtin eval "${__shellenv_log[__shellenv_i + 3]#=}" >&2; fi
   done
 }
 
 # Leave our virtual environment by its own `deactivate`, for what people have added to it; PATH is
 # kept from it, because it would put an old one back and lose the user's edits.
 __shellenv_deactivate() {
-  if [ "${VIRTUAL_ENV:-$__shellenv_ours}" = "$__shellenv_ours" ] && declare -F deactivate >/dev/null; then
+  if [ "${VIRTUAL_ENV:-$__shellenv_ours}" = "$__shellenv_ours" ] && builtin declare -F deactivate >/dev/null; then
     if [[ -z $__shellenv_standard ]]; then __shellenv_claim; fi
     __shellenv_now=$PATH
     deactivate
@@ -473,13 +524,13 @@ __shellenv_deactivate() {
   __shellenv_ours=''
 }
 
-# Mark the records of the environment that still have our value: they are ours, whatever its
+# Mark the records of variables that still have our value: they are ours, whatever the environment's
 # deactivate makes of them.
 __shellenv_claim() {
-  local __shellenv_i __shellenv_n
+  builtin local __shellenv_i __shellenv_n
   for ((__shellenv_i = 0; __shellenv_i < ${#__shellenv_log[@]}; __shellenv_i += 4)); do
     __shellenv_n=${__shellenv_log[__shellenv_i + 1]}
-    if [[ ${__shellenv_log[__shellenv_i]} == e ]] &&
+    if [[ ${__shellenv_log[__shellenv_i]} == e || ${__shellenv_log[__shellenv_i]}$__shellenv_docked == v ]] &&
       [ "${!__shellenv_n+=}${!__shellenv_n--}" = "${__shellenv_log[__shellenv_i + 3]}" ]; then
       __shellenv_log[__shellenv_i]=o
     fi
@@ -507,10 +558,10 @@ __shellenv_restore() {
         if [ "$__shellenv_state" != "${__shellenv_log[__shellenv_i + 3]}" ]; then
           : # redefined since
         elif [[ ${__shellenv_log[__shellenv_i + 2]} == - ]]; then
-          unalias "$__shellenv_n"
+          builtin unalias "$__shellenv_n"
         else
           # shellcheck disable=SC2139 # now is when it is to expand
-          alias "$__shellenv_n${__shellenv_log[__shellenv_i + 2]}"
+          builtin alias "$__shellenv_n${__shellenv_log[__shellenv_i + 2]}"
         fi
         ;;
       p)
@@ -522,7 +573,7 @@ __shellenv_restore() {
         ;;
       m) __shellenv_unmark "${__shellenv_log[__shellenv_i + 3]#=}" ;;
       f)
-        unset -f "$__shellenv_n"
+        builtin unset -f "$__shellenv_n"
         if [[ ${__shellenv_log[__shellenv_i + 2]} == !* ]]; then
           __shellenv_define "${__shellenv_log[__shellenv_i + 2]#!}"
         fi
@@ -535,16 +586,16 @@ __shellenv_restore() {
 # Bring the variable NAME back to STATE.
 __shellenv_put() {
   case $2 in
-    -) unset -v "$1" ;;
-    =*) export "$1$2" ;;
+    -) builtin unset -v "$1" ;;
+    =*) builtin export "$1$2" ;;
     '~'*)
-      unset -v "$1"
-      printf -v "$1" %s "${2#?}"
+      builtin unset -v "$1"
+      builtin printf -v "$1" %s "${2#?}"
       # shellcheck disable=SC2163 # the variable of that name
-      export -n "$1" # even with `set -a`
+      builtin export -n "$1" # even with `set -a`
       ;;
     *)
-      unset -v "$1"
+      builtin unset -v "$1"
       __shellenv_declare "$1" "${2#!declare }"
       ;;
   esac
@@ -553,31 +604,31 @@ __shellenv_put() {
 # Declare NAME as `declare -p` printed it, without that word: -ATTRIBUTES NAME[=VALUE]. Only the value
 # is evaluated: an alias could not get in, and a quoted \declare would take no arrays.
 __shellenv_declare() {
-  local __shellenv_n=${2#* }
+  builtin local __shellenv_n="${2#* }"
   __shellenv_n=${__shellenv_n#"$1"}
   # shellcheck disable=SC2034,SC2163 # it is the variable of that name
   if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 402)); then
-    declare -g "${2%% *}" "$1"
+    builtin declare -g "${2%% *}" "$1"
   elif [[ ${2%% *} == *x* ]]; then
-    export "$1"
+    builtin export "$1"
   fi
   case $__shellenv_n in
     "='("*) # before 4.4, an array stands in quotes once more
-      eval "__shellenv_n$__shellenv_n"
-      eval "$1=$__shellenv_n"
+      builtin eval "__shellenv_n$__shellenv_n"
+      builtin eval "$1=$__shellenv_n"
       ;;
-    =*) eval "$1$__shellenv_n" ;;
+    =*) builtin eval "$1$__shellenv_n" ;;
   esac
 }
 
 # Evaluate DEFINITION, of a function, without the user's aliases in it.
 __shellenv_define() {
-  if shopt -q expand_aliases; then
-    shopt -u expand_aliases
-    eval "$1"
-    shopt -s expand_aliases
+  if builtin shopt -q expand_aliases; then
+    builtin shopt -u expand_aliases
+    builtin eval "$1"
+    builtin shopt -s expand_aliases
   else
-    eval "$1"
+    builtin eval "$1"
   fi
 }
 
@@ -585,10 +636,10 @@ __shellenv_define() {
 # since then it may have been edited. Take our entries out, and nothing else.
 __shellenv_unpath() {
   if [ "${!1-}" = "$3" ]; then
-    printf -v "$1" %s "$2"
+    builtin printf -v "$1" %s "$2"
     return 0
   fi
-  local current=:${!1-}: old=:$2: new=:$3: front=${3%"$2"} entry
+  builtin local current=":${!1-}:" old=":$2:" new=":$3:" front="${3%"$2"}" entry
   if [[ -n $front && $front != *: ]]; then front=$front:; fi # something stands behind OLD, too
   if [[ $current == *"$new"* ]]; then                        # edited in front and behind only
     current=${current/"$new"/"$old"}
@@ -605,17 +656,22 @@ __shellenv_unpath() {
     done
   fi
   current=${current#:}
-  printf -v "$1" %s "${current%:}"
+  builtin printf -v "$1" %s "${current%:}"
 }
 
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
+  case "$__shellenv_probed${FUNCNAME[*]: -2}" in
+    '__shellenv_moved '* | 'cd main' | *' __shellenv_prompt') ;;
+    *) if __shellenv_waits "$__shellenv_touched"; then return 0; fi ;;
+  esac
+  __shellenv_touched=''
   __shellenv_key='' __shellenv_busy=yes
   __shellenv_undo "$__shellenv_nl" ''
   __shellenv_root='' __shellenv_said=$__shellenv_nl __shellenv_declined='' __shellenv_venv=${VIRTUAL_ENV-}
   __shellenv_test=__shellenv_still
-  unset -v __shellenv_carry __SHELLENV_UNDO
-  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then unset -v "${!__SHELLENV_UNDO_@}"; fi
+  builtin unset -v __shellenv_carry __SHELLENV_UNDO
+  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then builtin unset -v "${!__SHELLENV_UNDO_@}"; fi
   __shellenv_busy=''
 }
 
@@ -624,12 +680,12 @@ __shellenv_leave() {
 # Export the log, so that a child shell of any kind can undo what it inherits: its words, with a unit
 # separator (0x1f) behind each.
 __shellenv_publish() {
-  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then unset -v "${!__SHELLENV_UNDO_@}"; fi
+  if [[ -n ${__SHELLENV_UNDO_1+x} ]]; then builtin unset -v "${!__SHELLENV_UNDO_@}"; fi
   if [[ -n $__shellenv_short && $__shellenv_key$__shellenv_root$__shellenv_path_new != *[%$__shellenv_us]* ]]; then
     __shellenv_text=p${__shellenv_us}PATH$__shellenv_us=$__shellenv_path_old$__shellenv_us=$__shellenv_path_new
     __shellenv_text=$__shellenv_key$__shellenv_us$__shellenv_root$__shellenv_us$__shellenv_text$__shellenv_us$__shellenv_records
     if [[ ${#__shellenv_log[@]} -eq 0 ]] || __shellenv_join; then
-      export __SHELLENV_UNDO="#${__shellenv_us}1$__shellenv_us$__shellenv_text"
+      builtin export __SHELLENV_UNDO="#${__shellenv_us}1$__shellenv_us$__shellenv_text"
       if [[ ${#__shellenv_text} -lt 30000 ]]; then return 0; fi
     fi
   fi
@@ -638,7 +694,7 @@ __shellenv_publish() {
 
 # Append the log to __shellenv_text; false if something in it must be encoded.
 __shellenv_join() {
-  local IFS=$__shellenv_us
+  builtin local IFS="$__shellenv_us"
   __shellenv_text=$__shellenv_text${__shellenv_log[*]}$IFS
   IFS=''
   [[ ${__shellenv_log[*]} != *[%$__shellenv_us]* ]]
@@ -647,7 +703,7 @@ __shellenv_join() {
 # The same for a log that is long, or has words with a separator or % in them: percent-encoded, and
 # in slices. One string of the environment holds at most 128 KiB (MAX_ARG_STRLEN of execve(2) on Linux).
 __shellenv_publish_long() {
-  local IFS='' text word words
+  builtin local IFS='' text word words
   if [[ -n $__shellenv_short ]]; then __shellenv_long; fi
   words=("$__shellenv_key" "$__shellenv_root" ${__shellenv_log[@]+"${__shellenv_log[@]}"})
   text=${words[*]}
@@ -657,19 +713,19 @@ __shellenv_publish_long() {
   fi
   IFS=$__shellenv_us
   text="#${IFS}1$IFS${words[*]}$IFS"
-  export __SHELLENV_UNDO="${text:0:30000}"
+  builtin export __SHELLENV_UNDO="${text:0:30000}"
   for ((word = 1; ${#text} > word * 30000; word++)); do
-    export "__SHELLENV_UNDO_$word=${text:word*30000:30000}"
+    builtin export "__SHELLENV_UNDO_$word=${text:word*30000:30000}"
   done
 }
 
 # The words in TEXT, which has been published, into the array __shellenv_words.
 __shellenv_split() {
-  local text=$1 word i
+  builtin local text="$1" word i
   __shellenv_words=()
   if [[ -n $__shellenv_attributes ]]; then
-    local - IFS=$__shellenv_us # cutting word by word takes time squared
-    set -f
+    builtin local - IFS="$__shellenv_us" # cutting word by word takes time squared
+    builtin set -f
     # shellcheck disable=SC2206 # splitting is the purpose
     __shellenv_words=($text)
     if [[ $text != *%* ]]; then return 0; fi
@@ -689,7 +745,7 @@ __shellenv_split() {
 
 # Take over the log that the environment brings: what it says was done is done in this shell, too.
 __shellenv_inherit() {
-  local text=${__SHELLENV_UNDO-} name words i
+  builtin local text="${__SHELLENV_UNDO-}" name words i
   for ((i = 1; i > 0; i++)); do
     name=__SHELLENV_UNDO_$i
     if [[ -z ${!name+x} ]]; then break; fi
@@ -741,6 +797,7 @@ __shellenv_update() {
     __shellenv_apply
     return 0
   fi
+  if [[ -n ${__shellenv_status+prompt} && $__shellenv_seen_at != '*' ]]; then __shellenv_check_cd; fi
   if __shellenv_settings; then
     __shellenv_look_around
     __shellenv_arrive
@@ -773,9 +830,9 @@ __shellenv_exactly() {
   # shellcheck disable=SC2050 # constant, but for that option
   if [[ a == A ]]; then
     __shellenv_nocasematch=yes
-    shopt -u nocasematch
+    builtin shopt -u nocasematch
     "$1"
-    shopt -s nocasematch
+    builtin shopt -s nocasematch
     __shellenv_nocasematch=''
   else
     "$1"
@@ -785,7 +842,7 @@ __shellenv_exactly() {
 # The nearest directory that may have an environment, into __shellenv_found. From the logical $PWD
 # upward, stopping below $HOME and /; where it stopped, into __shellenv_top.
 __shellenv_look_around() {
-  local directory=${PWD-} home=${HOME-} name
+  builtin local directory="${PWD-}" home="${HOME-}" name
   while [[ $home == */ ]]; do home=${home%/}; done
   # At the end of `/` and of `//` there is no name.
   while name=${directory##*/} && [[ -n $name && $directory != "$home" ]]; do
@@ -818,18 +875,18 @@ __shellenv_rest() {
   if [[ -n ${SHELLENV_VENV_DIR-} || -e $__shellenv_config/dockerutils.cfg || -e /etc/shellenv/dockerutils.cfg ]]; then
     return 0
   fi
-  local directory=$PWD name path code
-  printf -v code %q "${HOME-}:"
+  builtin local directory="$PWD" name path code
+  builtin printf -v code %q "${HOME-}:"
   # shellcheck disable=SC2016 # it is to expand when the test is made
   code='[[ ${HOME-}:${SHELLENV_VENV_DIR-} == '$code
   for path in "$__shellenv_config/dockerutils.cfg" /etc/shellenv/dockerutils.cfg; do
-    printf -v code '%s && ! -e %q' "$code" "$path"
+    builtin printf -v code '%s && ! -e %q' "$code" "$path"
   done
   until [[ -z $directory || $directory == "$__shellenv_top" ]]; do
     name=${directory##*/}
     for path in "$__shellenv_venvs/$name" "$directory/.venv" "$directory/dockerutils.cfg" \
       "$directory/docker/dockerutils.cfg" "$__shellenv_config/projects/$name.cfg"; do
-      printf -v code '%s && ! -e %q' "$code" "$path"
+      builtin printf -v code '%s && ! -e %q' "$code" "$path"
     done
     directory=${directory%/*}
   done
@@ -858,20 +915,20 @@ __shellenv_settings() {
     esac
     return 0
   fi
-  if declare -F __shellenv_settled >/dev/null && __shellenv_settled; then return 0; fi
+  if builtin declare -F __shellenv_settled >/dev/null && __shellenv_settled; then return 0; fi
   __shellenv_source "$__shellenv_cache/settings.bash" && __shellenv_settled
 }
 
 # Source FILE, a snippet or the settings, if it is whole enough to begin with the right line and is
 # the user's own; its last line says for which directory it is.
 __shellenv_source() {
-  local __shellenv_line
+  builtin local __shellenv_line
   if [[ ! -O $1 || ! -f $1 || ! -r $1 ]]; then return 1; fi
-  IFS= read -r __shellenv_line <"$1" || return 1
+  IFS= builtin read -r __shellenv_line <"$1" || return 1
   if [ "$__shellenv_line" != '# shellenv snippet '"$__shellenv_version" ]; then return 1; fi
   # A file that ends within [[ ]] leaves bash's parser confused up to the next mistake: make one.
   # shellcheck source=/dev/null
-  . "$1" 2>/dev/null || eval ')' 2>/dev/null || return 1
+  . "$1" 2>/dev/null || builtin eval ')' 2>/dev/null || return 1
 }
 
 # Load the snippet of DIRECTORY; false if there is none, or it is not fresh.
@@ -883,7 +940,7 @@ __shellenv_load() {
 
 # Ask the program, which prints what to do and keeps it for the next time.
 __shellenv_ask() {
-  local __shellenv_code
+  builtin local __shellenv_code
   if [ "$__shellenv_tried" = "$PWD" ]; then return 0; fi
   __shellenv_loaded=
   __shellenv_asking=${__shellenv_status+prompt}
@@ -894,7 +951,7 @@ __shellenv_ask() {
     __shellenv_gone=yes
   elif __shellenv_code=$("$__shellenv_bin" export bash ${__shellenv_coarse:+--coarse}); then
     __shellenv_asking=''
-    eval "$__shellenv_code"
+    builtin eval "$__shellenv_code"
     __shellenv_look_around # with the settings that it has brought
     if [ "$__shellenv_loaded" = "$__shellenv_found" ]; then
       __shellenv_tried=
@@ -924,7 +981,7 @@ __shellenv_follow() {
 # quiet one: bash goes from an interrupted prompt to the next at once, which must not be as slow.
 __shellenv_interrupted() {
   __shellenv_busy=''
-  if [[ -n $__shellenv_nocasematch ]]; then shopt -s nocasematch; fi
+  if [[ -n $__shellenv_nocasematch ]]; then builtin shopt -s nocasematch; fi
   __shellenv_nocasematch=''
   [[ -n $__shellenv_asking ]] || return 1
   __shellenv_asking=''
@@ -933,7 +990,7 @@ __shellenv_interrupted() {
 
 # At every prompt.
 __shellenv_prompt() {
-  local __shellenv_status=$?
+  builtin local __shellenv_status="$?"
   # The common case, at the cost of one call: this is where a snippet is applied, or where for several
   # prompts there was nothing to do.
   # shellcheck disable=SC2050 # constant, but for `shopt -s nocasematch`
@@ -951,6 +1008,10 @@ __shellenv_prompt() {
 
 # After cd, pushd and popd, so that `cd project && command` works. Never fails: they did not.
 __shellenv_moved() {
+  if [[ $__shellenv_seen_at != '*' ]]; then
+    __shellenv_seen_at=${PWD-}
+    if [[ -z $__shellenv_prompted && $- == *i* ]]; then __shellenv_install_prompt; fi # it was overwritten
+  fi
   __shellenv_update || :
 }
 
@@ -974,14 +1035,14 @@ dock() { __shellenv_load_dock && dock "$@"; }
 castoff() { __shellenv_load_dock && castoff "$@"; }
 __shellenv_dock_complete() { __shellenv_load_dock && __shellenv_dock_complete "$@"; }
 __shellenv_load_dock() {
-  local aliases='' # they are expanded while functions are defined, as above
-  if shopt -q expand_aliases; then
+  builtin local aliases='' # they are expanded while functions are defined, as above
+  if builtin shopt -q expand_aliases; then
     aliases=on
-    shopt -u expand_aliases
+    builtin shopt -u expand_aliases
   fi
   # shellcheck source=shell/dock.bash
   . "$__shellenv_static/dock.bash"
-  if [[ -n $aliases ]]; then shopt -s expand_aliases; fi
+  if [[ -n $aliases ]]; then builtin shopt -s expand_aliases; fi
 }
 
 # Undo everything and do it anew, hooks included.
@@ -1009,27 +1070,38 @@ __shellenv_resume() {
 
 # Follow COMMAND (cd, pushd, popd), on top of the user's own function of that name if there is one.
 __shellenv_wrap() {
-  local theirs="builtin $1" definition
-  if declare -F "$1" >/dev/null; then
-    definition=$(declare -f "$1")
+  builtin local theirs="builtin $1" definition
+  if builtin declare -F "$1" >/dev/null; then
+    definition=$(builtin declare -f "$1")
     if [[ $definition == *__shellenv_moved* ]]; then return 0; fi
     theirs=__shellenv_users_$1
     # What we have wrapped before may be what this one calls.
-    while declare -F "$theirs" >/dev/null; do theirs=${theirs}_; done
-    eval "$theirs${definition#"$1"}"
+    while builtin declare -F "$theirs" >/dev/null; do theirs=${theirs}_; done
+    builtin eval "$theirs${definition#"$1"}"
   fi
-  eval "$1() { $theirs \"\$@\" && __shellenv_moved; }"
+  builtin eval "$1() { $theirs \"\$@\" && __shellenv_moved; }"
   # shellcheck disable=SC2163 # the function of that name
-  export -nf "$1" # a child that inherits it would not have the rest
+  builtin export -nf "$1" # a child that inherits it would not have the rest
 }
 
-# Be called before each prompt. Behind what is there, so that nobody loses $? or PIPESTATUS; and
-# `&& :` passes $? on without setting off `set -e` or the user's ERR trap.
-__shellenv_install() {
-  local call='__shellenv_prompt && :' attributes i
-  __shellenv_wrap cd
-  __shellenv_wrap pushd
-  __shellenv_wrap popd
+# At a prompt: did we get here by a cd that has not told us? Then another tool that the rc file has loaded
+# after us has put its own in place of ours, and we are put on top of that.
+__shellenv_check_cd() {
+  __shellenv_prompted=yes
+  if [[ ${__shellenv_seen_at:-${PWD-}} == "${PWD-}" ]]; then
+    __shellenv_seen_at=${PWD-}
+  else
+    __shellenv_seen_at='*'
+    __shellenv_wrap cd
+    __shellenv_wrap pushd
+    __shellenv_wrap popd
+  fi
+}
+
+# Be called before each prompt, if that is not the case. Behind what is there, so that nobody loses $? or
+# PIPESTATUS; and `&& :` passes $? on without setting off `set -e` or the user's ERR trap.
+__shellenv_install_prompt() {
+  builtin local call='__shellenv_prompt && :' attributes i
   for i in ${PROMPT_COMMAND[@]+"${PROMPT_COMMAND[@]}"} ${precmd_functions[@]+"${precmd_functions[@]}"}; do
     if [[ $i == *__shellenv_prompt* ]]; then return 0; fi
   done
@@ -1042,7 +1114,7 @@ __shellenv_install() {
     if [[ -n $__shellenv_attributes ]]; then
       attributes=${PROMPT_COMMAND@a}
     else
-      attributes=$(declare -p PROMPT_COMMAND) # declare -ax PROMPT_COMMAND=…
+      attributes=$(builtin declare -p PROMPT_COMMAND) # declare -ax PROMPT_COMMAND=…
       attributes=${attributes#declare -}
       attributes=${attributes%% *}
     fi
@@ -1050,6 +1122,7 @@ __shellenv_install() {
   case $attributes in
     *r*)
       __shellenv_notice 'PROMPT_COMMAND is readonly in this shell: only cd, pushd and popd are followed'
+      __shellenv_prompted=no
       return 0
       ;;
     *x*) call="case \${__shellenv_shell-} in bash) $call ;; esac" ;; # a child may not have this hook
@@ -1071,12 +1144,15 @@ if [[ -z $__shellenv_inherited ]]; then
   if [[ -n ${__SHELLENV_DOCK_UNDO-} ]]; then __shellenv_load_dock && __shellenv_dock_inherit; fi
 fi
 if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv export`
-  __shellenv_install
+  __shellenv_wrap cd
+  __shellenv_wrap pushd
+  __shellenv_wrap popd
+  __shellenv_install_prompt
   if [[ $- == *i* ]]; then
-    complete -F __shellenv_dock_complete dock ssh-dock unregister-dock 2>/dev/null || :
+    builtin complete -F __shellenv_dock_complete dock ssh-dock unregister-dock 2>/dev/null || :
   else # a script has no prompt that could notice where it is
     __shellenv_moved
   fi
 fi
 
-if [[ -n $__shellenv_aliases ]]; then \shopt -s expand_aliases; fi
+if [[ -n $__shellenv_aliases ]]; then builtin shopt -s expand_aliases; fi

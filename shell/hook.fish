@@ -11,7 +11,7 @@
 # it leaves $status alone; `test` takes some values for operators, hence the x in front of them.
 # All names begin with __shellenv_. Builtins that a user's function may hide are called as such.
 
-set -g __shellenv_version 4 # of what snippets call: shellenv/shells.py has it, too
+set -g __shellenv_version 5 # of what snippets call: shellenv/shells.py has it, too
 if not set -q __shellenv_shell # the first time in this shell; the state survives a second time
     set -g __shellenv_shell fish
     set -q __shellenv_bin # the program; set by what loads this file
@@ -34,8 +34,13 @@ if not set -q __shellenv_shell # the first time in this shell; the state survive
     set -g __shellenv_ours '' # the virtual environment that we have activated
     set -g __shellenv_standard '' # does its deactivate put back all that its activate has touched?
     set -g __shellenv_declined '' # the root whose environment the user has deactivated
+    # The variables that the snippet in force is about. A function that calls us gets copies of those
+    # that are local and exported in its caller; before they are looked at, they are erased (all at
+    # once, which takes fish 3.2).
+    set -g __shellenv_touched PATH
     set -g __shellenv_said # what the last apply said
     set -g __shellenv_saying # what this one says
+    set -g __shellenv_told # what was said for good
     set -g __shellenv_paused '' # the user wants no changes
     set -g __shellenv_busy '' # changes are being made: the user's code in them may cd
     set -g __shellenv_gone '' # the user knows that the program is gone
@@ -100,7 +105,7 @@ function __shellenv_set
         else if not __shellenv_carried $argv[1] $argv[2]
             __shellenv_remember v $argv[1]
             set -g __shellenv_new_v$argv[1] "=$argv[2]"
-            if true; and set -gx $argv[1] $argv[2] 2>/dev/null
+            if builtin true; and set -gx $argv[1] $argv[2] 2>/dev/null
                 set -g __shellenv_new_v$argv[1] "=$$argv[1]" # a list of paths may read differently
             else
                 __shellenv_forget v $argv[1]
@@ -113,24 +118,24 @@ function __shellenv_set
 end
 
 # Write down how the variable NAME is before it changes: TAG NAME, TAG being v, e or d.
-function __shellenv_remember --argument-names tag name
-    set -el $name # a copy of what is local and exported in a function that calls us
-    set -l how __shellenv_how_$tag$name
-    set -l old __shellenv_old_$tag$name
-    if set -qg $name
-        set -g $how '~'
-        set -qgx $name
-        and set -g $how =
-        set -g $old $$name
-        test "x$$old" = "x$$name" # or it is a list of paths, joined by colons
-        or set -g --path $old $$name
-    else if set -qUx $name
-        set -g $how U
-        set -g $old $$name
+function __shellenv_remember --argument-names __shellenv_tag __shellenv_name
+    set -el $__shellenv_name # see __shellenv_touched
+    set -l __shellenv_how __shellenv_how_$__shellenv_tag$__shellenv_name
+    set -l __shellenv_old __shellenv_old_$__shellenv_tag$__shellenv_name
+    if set -qg $__shellenv_name
+        set -g $__shellenv_how '~'
+        set -qgx $__shellenv_name
+        and set -g $__shellenv_how =
+        set -g $__shellenv_old $$__shellenv_name
+        test "x$$__shellenv_old" = "x$$__shellenv_name" # or it is a list of paths, joined by colons
+        or set -g --path $__shellenv_old $$__shellenv_name
+    else if set -qUx $__shellenv_name
+        set -g $__shellenv_how U
+        set -g $__shellenv_old $$__shellenv_name
     else
-        set -g $how -
+        set -g $__shellenv_how -
     end
-    __shellenv_record $tag $name
+    __shellenv_record $__shellenv_tag $__shellenv_name
 end
 
 # Append NAME to the log: TAG NAME.
@@ -153,12 +158,12 @@ function __shellenv_forget --argument-names tag name
 end
 
 # Does NAME still have the value that we gave it? TAG NAME.
-function __shellenv_same --argument-names tag name
-    set -l new __shellenv_new_$tag$name
-    if set -qg $name
-        test "x=$$name" = "x$$new"
+function __shellenv_same --argument-names __shellenv_tag __shellenv_name
+    set -l __shellenv_new __shellenv_new_$__shellenv_tag$__shellenv_name
+    if set -qg $__shellenv_name
+        test "x=$$__shellenv_name" = "x$$__shellenv_new"
     else
-        test "x$$new" = x-
+        test "x$$__shellenv_new" = x-
     end
 end
 
@@ -284,11 +289,11 @@ function __shellenv_activate
     end
     set -q functions[1]
     and __shellenv_discover "$variables" "$functions"
-    for name in $__shellenv_environment
-        if set -qg $name
-            set -g __shellenv_new_e$name "=$$name"
+    for __shellenv_name in $__shellenv_environment
+        if set -qg $__shellenv_name
+            set -g __shellenv_new_e$__shellenv_name "=$$__shellenv_name"
         else
-            set -g __shellenv_new_e$name -
+            set -g __shellenv_new_e$__shellenv_name -
         end
     end
 end
@@ -333,7 +338,7 @@ function __shellenv_activate_plainly --argument-names venv
         for name in _OLD_VIRTUAL_PATH _OLD_VIRTUAL_PYTHONHOME VIRTUAL_ENV VIRTUAL_ENV_PROMPT
             set -e $name
         end
-        functions -e deactivate
+        builtin functions -e deactivate
     end
     set -g _OLD_VIRTUAL_PATH $PATH
     set -gx PATH $venv/bin $PATH
@@ -379,13 +384,16 @@ function __shellenv_run
     eval $argv[1] >&2
 end
 
-# Say TEXT, unless the last time that changes were made said the same.
-function __shellenv_notice --argument-names text
+# Say TEXT, unless the last time that changes were made said the same; with WHAT, once in this shell.
+function __shellenv_notice --argument-names text what
     builtin contains -- $text $__shellenv_saying
     and return
     set -ga __shellenv_saying $text
     builtin contains -- $text $__shellenv_said
-    or builtin printf 'shellenv: %s\n' $text >&2
+    or builtin contains -- "$what" $__shellenv_told
+    and return
+    set -ga __shellenv_told $argv[2]
+    builtin printf 'shellenv: %s\n' $text >&2
 end
 
 # Begin a project's changes: KEY ROOT HOOK-ID …. What another project, or an older state of this one,
@@ -591,21 +599,27 @@ end
 function __shellenv_deactivate
     # Every generated activate script keeps the old PATH there as long as there is something to undo.
     if test -n "$_OLD_VIRTUAL_PATH" -a "x$VIRTUAL_ENV" = "x$__shellenv_ours"; and builtin functions -q deactivate
-        set -l claimed
+        set -l __shellenv_claimed
         if test -z "$__shellenv_standard"
-            for name in $__shellenv_environment
-                __shellenv_same e $name
-                and set -a claimed $name
+            for __shellenv_name in $__shellenv_environment
+                __shellenv_same e $__shellenv_name
+                and set -a __shellenv_claimed e $__shellenv_name
+            end
+            for __shellenv_name in $__shellenv_variables
+                __shellenv_same v $__shellenv_name
+                and set -a __shellenv_claimed v $__shellenv_name
             end
         end
-        set -l now $PATH
+        set -l __shellenv_now $PATH
         deactivate
-        set -gx PATH $now
+        set -gx PATH $__shellenv_now
         # These are ours, whatever deactivate has made of them.
-        for name in $claimed
-            set -g __shellenv_new_e$name -
-            set -qg $name
-            and set -g __shellenv_new_e$name "=$$name"
+        while set -q __shellenv_claimed[2]
+            set -l __shellenv_name $__shellenv_claimed[2]
+            set -g __shellenv_new_$__shellenv_claimed[1]$__shellenv_name -
+            set -qg $__shellenv_name
+            and set -g __shellenv_new_$__shellenv_claimed[1]$__shellenv_name "=$$__shellenv_name"
+            set -e __shellenv_claimed[1..2]
         end
     end
     set -g __shellenv_ours ''
@@ -627,24 +641,24 @@ function __shellenv_restore --argument-names tag again
 end
 
 # Bring a variable back to how it was: TAG NAME.
-function __shellenv_put --argument-names tag name
-    set -l how __shellenv_how_$tag$name
-    set -l old __shellenv_old_$tag$name
-    switch $$how
+function __shellenv_put --argument-names __shellenv_tag __shellenv_name
+    set -l __shellenv_how __shellenv_how_$__shellenv_tag$__shellenv_name
+    set -l __shellenv_old __shellenv_old_$__shellenv_tag$__shellenv_name
+    switch $$__shellenv_how
         case =
-            if set -qUx $name # one with this value is enough
-                set -eg $name
-                test "x$$name" = "x$$old"
+            if set -qUx $__shellenv_name # one with this value is enough
+                set -eg $__shellenv_name
+                test "x$$__shellenv_name" = "x$$__shellenv_old"
                 and return
             end
-            set -gx $name $$old
+            set -gx $__shellenv_name $$__shellenv_old
         case '~'
-            set -l flags -gu
-            test "x$$old" = x(string join ' ' -- $$old | string collect)
-            or set -a flags --path
-            set $flags $name $$old
+            set -l __shellenv_flags -gu
+            test "x$$__shellenv_old" = x(string join ' ' -- $$__shellenv_old | string collect)
+            or set -a __shellenv_flags --path
+            set $__shellenv_flags $__shellenv_name $$__shellenv_old
         case '*'
-            set -eg $name
+            set -eg $__shellenv_name
     end
 end
 
@@ -685,6 +699,8 @@ end
 
 # Undo everything; this shell is in no project any more.
 function __shellenv_leave
+    test -n "$__shellenv_timeless"
+    or set -el $__shellenv_touched
     set -g __shellenv_seen ''
     set -g __shellenv_key ''
     set -g __shellenv_busy yes
@@ -759,7 +775,7 @@ function __shellenv_publish_parts
     set -l part 1
     for more in $parts[2..-2] # the last one is the line's end
         set -gx __SHELLENV_UNDO_$part $more
-        set part (math $part + 1)
+        set part (builtin math $part + 1)
     end
 end
 
@@ -767,7 +783,7 @@ function __shellenv_unpublish_parts
     set -l part 1
     while set -q __SHELLENV_UNDO_$part
         set -eg __SHELLENV_UNDO_$part
-        set part (math $part + 1)
+        set part (builtin math $part + 1)
     end
 end
 
@@ -843,7 +859,7 @@ function __shellenv_inherit
     set -l part __SHELLENV_UNDO_1
     while set -q $part
         set text $text$$part
-        set part __SHELLENV_UNDO_(math (string replace __SHELLENV_UNDO_ '' $part) + 1)
+        set part __SHELLENV_UNDO_(builtin math (string replace __SHELLENV_UNDO_ '' $part) + 1)
     end
     __shellenv_take $text
     if builtin contains VIRTUAL_ENV $__shellenv_environment
@@ -997,7 +1013,7 @@ function __shellenv_settle
 end
 
 # Does what a file says about the environments still hold? The settings define this anew.
-functions -q __shellenv_settled
+builtin functions -q __shellenv_settled
 or function __shellenv_settled
     return 1
 end
@@ -1159,7 +1175,7 @@ if builtin functions -q __shellenv_prompt
     end
 
     if status is-interactive
-        complete -c dock -c ssh-dock -c unregister-dock -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
+        builtin complete -c dock -c ssh-dock -c unregister-dock -f -n __fish_is_first_arg -a '(__shellenv_dock_monikers)'
     end
 end
 

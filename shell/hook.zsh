@@ -21,12 +21,12 @@ __shellenv_aliases= __shellenv_sh_glob=
 [[ ! -o sh_glob ]] || __shellenv_sh_glob=yes
 \builtin 'setopt' no_aliases no_sh_glob # the latter would not let us read patterns
 
-__shellenv_version=4 # of what snippets call: shellenv/shells.py has it, too
+__shellenv_version=5 # of what snippets call: shellenv/shells.py has it, too
 
 # What this shell remembers; it survives a second eval of this file.
 __shellenv_initialize() {
-  emulate -L zsh
-  zmodload zsh/parameter
+  builtin emulate -L zsh
+  builtin zmodload zsh/parameter
   typeset -g __shellenv_shell=zsh
   typeset -g __shellenv_bin=${__shellenv_bin-shellenv} # the program; set by what loads this file
   typeset -g __shellenv_static=${${(%):-%x}:h} # where this file is, and dock.zsh
@@ -37,7 +37,7 @@ __shellenv_initialize() {
   typeset -g __shellenv_found=           # the directory that the last look around found
   typeset -g __shellenv_still_at=        # the directory that __shellenv_still is about
   typeset -g __shellenv_still_found=     # and what the walk from there found
-  typeset -g __shellenv_resting=         # the directory in which nothing was to be done the last time
+  typeset -g __shellenv_resting=         # `at` the directory in which nothing was to be done the last time (no name for it)
   typeset -g __shellenv_tried=           # a directory that the program could not serve: ask once, not at every prompt
   typeset -g __shellenv_venv=            # $VIRTUAL_ENV as we last saw it
   typeset -g __shellenv_ours=            # the virtual environment that we have activated
@@ -48,9 +48,11 @@ __shellenv_initialize() {
   typeset -g __shellenv_entering=        # the key whose changes are being made
   typeset -g __shellenv_state=           # what __shellenv_inspect and __shellenv_alias_state found
   typeset -g __shellenv_code=            # code of the user's that is to run next
+  typeset -g __shellenv_touched=         # the variables that the snippet in force is about
   typeset -ga __shellenv_entered=()      # the ids of the hooks that were entered
   typeset -ga __shellenv_said=()         # what the last apply said
   typeset -ga __shellenv_saying=()       # what this one says
+  typeset -ga __shellenv_told=()         # what was said for good
   typeset -ga __shellenv_expected=()     # what an activate script will change: KIND NAME OLD …
   typeset -ga __shellenv_known=()        # what there was before it, if that cannot be known
   typeset -gA __shellenv_carry=()        # variables changed by hand, to be carried over a reload: NAME=NEW to OLD
@@ -80,7 +82,7 @@ __shellenv_initialize() {
 
 # Export variables: NAME=VALUE …
 __shellenv_set() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local -a __shellenv_names=("${(@)argv%%=*}")
   local -a __shellenv_exist=(\${+${^__shellenv_names}})
   if [[ "${(e)__shellenv_exist}" == *1* || -n $__shellenv_docked ]] || (( $#__shellenv_carry )); then
@@ -103,7 +105,7 @@ __shellenv_set_each() {
       __shellenv_record v $__shellenv_name "$__shellenv_carry[$__shellenv_word]" "=${__shellenv_word#*=}"
     elif __shellenv_inspect $__shellenv_name; then
       __shellenv_record v $__shellenv_name "$__shellenv_state" "=${__shellenv_word#*=}"
-      [[ $__shellenv_state != !* ]] || unset $__shellenv_name # an integer would calculate with our value
+      [[ $__shellenv_state != !* ]] || builtin unset $__shellenv_name # an integer would calculate with our value
       typeset -gx -- $__shellenv_word
     else
       __shellenv_notice "$__shellenv_name is $__shellenv_state and stays as it is"
@@ -125,13 +127,19 @@ __shellenv_inspect() {
     scalar*(left|right|lower|upper|unique)*) __shellenv_state=!$(typeset -p $1) ;; # rare, and worth a fork
     scalar*export*) __shellenv_state="=${(P)1}" ;;
     scalar*) __shellenv_state="~${(P)1}" ;;
+    float*) # of which `typeset -p` says neither how many digits are shown nor those that are not
+      local __shellenv_shown=${${(M)${(P)1}:#*.*}%e*}
+      __shellenv_state=$(typeset -p $1) # … -F NAME=VALUE, or -E, which counts all digits
+      __shellenv_shown=$(( ${#__shellenv_shown#*.} + ${#${(M)__shellenv_state:#* -E $1=*}:+1} ))
+      __shellenv_state="!${__shellenv_state%% $1=*} $__shellenv_shown $1=$(( $1 ))"
+      ;;
     *) __shellenv_state=!$(typeset -p $1) ;;
   esac
 }
 
 # Put directories in front of PATH, in this order: DIRECTORY …
 __shellenv_prepend() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local front=${(j.:.)@}:
   if [[ ${(t)PATH} == *readonly* ]]; then
     __shellenv_notice 'PATH is readonly in this shell and stays as it is'
@@ -145,14 +153,14 @@ __shellenv_prepend() {
 
 # Define aliases: NAME=VALUE …
 __shellenv_alias() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local word name old
   for word; do
     name=${word%%=*}
     old="${aliases[$name]+=}${aliases[$name]-${galiases[$name]+~}${galiases[$name]--}}" # as below
     __shellenv_log+=("a$__shellenv_nul$name$__shellenv_nul$old$__shellenv_nul=${word#*=}")
   done
-  alias -- "$@"
+  builtin alias -- "$@"
 }
 
 # The state of the alias NAME, into __shellenv_state.
@@ -191,9 +199,9 @@ __shellenv_unwarned() {
   local __shellenv_option
   for __shellenv_option in warncreateglobal warnnestedvar; do
     if [[ "${options[$__shellenv_option]-}" == on ]]; then
-      unsetopt "$__shellenv_option"
+      builtin unsetopt "$__shellenv_option"
       __shellenv_unwarned "$@"
-      setopt "$__shellenv_option"
+      builtin setopt "$__shellenv_option"
       return 0
     fi
   done
@@ -202,7 +210,7 @@ __shellenv_unwarned() {
 
 # Note what else the activate script of VENV will change. WORD…: as above.
 __shellenv_expect() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local word
   local -a reply
   [[ -z ${PYTHONHOME+x} ]] || __shellenv_record e PYTHONHOME "=$PYTHONHOME" -
@@ -232,7 +240,7 @@ __shellenv_expect_all() {
 
 # What has become of the things that an activate script is known to touch, and what else is new?
 __shellenv_settle() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local __shellenv_kind __shellenv_name __shellenv_old
   if (( $#__shellenv_known )); then
     local -a reply
@@ -265,7 +273,7 @@ __shellenv_know() {
 
 # Put the marker TEXT in front of the prompt, unless the user keeps the prompt to themselves.
 __shellenv_mark() {
-  emulate -L zsh
+  builtin emulate -L zsh
   [[ -n ${PS1-} && ${(t)PS1} != *readonly* && -z ${SHELLENV_DISABLE_PROMPT-}${DOCKERUTILS_DISABLE_PROMPT-} &&
     -z ${VIRTUAL_ENV:+${VIRTUAL_ENV_DISABLE_PROMPT-}} ]] || return 0
   __shellenv_log+=("m${__shellenv_nul}PS1$__shellenv_nul-$__shellenv_nul=$1")
@@ -275,7 +283,7 @@ __shellenv_mark() {
 # Code to run on entering and on leaving: ID ENTER LEAVE. It runs once as long as ID stays, and not
 # in sub-shells: `$(cd project && pwd)` is no visit.
 __shellenv_hook() {
-  emulate -L zsh
+  builtin emulate -L zsh
   __shellenv_record h $1 - "=$3"
   (( ZSH_SUBSHELL == 0 && ! $__shellenv_entered[(Ie)$1] )) || return 0
   __shellenv_entered+=($1)
@@ -284,15 +292,26 @@ __shellenv_hook() {
 
 # Have CODE, a hook's, run under the user's options. A mistake in one hook is its own.
 __shellenv_queue() {
-  __shellenv_code+="\\eval ${(qqqq)1} >&2 || \\:"$'\n' # the user's aliases are on when this is read
+  __shellenv_code+="\\builtin eval ${(qqqq)1} >&2 || \\:"$'\n' # the user's aliases are on when this is read
 }
 
-# Say TEXT, unless the last time that changes were made said the same.
+# Say TEXT, unless the last time that changes were made said the same; with WHAT, once in this shell.
 __shellenv_notice() {
-  emulate -L zsh
+  builtin emulate -L zsh
   (( ! $__shellenv_saying[(Ie)$1] )) || return 0
   __shellenv_saying+=($1)
-  (( ZSH_SUBSHELL || $__shellenv_said[(Ie)$1] )) || print -ru2 -- "shellenv: $1"
+  (( ! ZSH_SUBSHELL && ! $__shellenv_said[(Ie)$1] && ! $__shellenv_told[(Ie)${2-$1}] )) || return 0
+  __shellenv_told+=(${2-})
+  builtin print -ru2 -- "shellenv: $1"
+}
+
+# Has a function of the user's, which called cd, a local variable of one of these NAMES? The one that it
+# hides can be neither seen nor unset before the function returns: the next prompt is early enough.
+__shellenv_waits() {
+  builtin emulate -L zsh
+  local -a __shellenv_names=(${=1})
+  local -a __shellenv_types=(\$\{\(t\)${^__shellenv_names}\})
+  [[ ${(e)__shellenv_types} == *local* ]]
 }
 
 # Undo what a project, or an older state of it, has done: ROOT, of the project that follows, HOOK-IDS
@@ -308,7 +327,7 @@ __shellenv_undo() {
     fi
   else
     __shellenv_depart "$2"
-    eval "$__shellenv_code" || :
+    builtin eval "$__shellenv_code" || :
     # Our environment's own deactivate comes before all else, for what people have added to it. PATH is
     # kept from it, because it would put an old one back and lose the user's edits.
     if [[ -n "$__shellenv_ours" ]]; then
@@ -326,7 +345,7 @@ __shellenv_undo() {
 # All changes are made: this is the state of the shell from now on. Export the log, so that a child
 # shell of any kind can undo what it inherits.
 __shellenv_end() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local us=$'\x1f' text i
   __shellenv_new_path=$PATH
   if [[ -z $__shellenv_short && $__shellenv_log[1] == e* ]]; then # we have sourced an activate script
@@ -340,7 +359,7 @@ __shellenv_end() {
   __shellenv_saying=()
   __shellenv_carry=()
   __shellenv_busy=
-  [[ -z ${__SHELLENV_UNDO_1+x} ]] || unset -m '__SHELLENV_UNDO_*'
+  [[ -z ${__SHELLENV_UNDO_1+x} ]] || builtin unset -m '__SHELLENV_UNDO_*'
 
   # Words with a unit separator (0x1f) behind each; in words that contain one, or %, it is percent-encoded.
   local -a words=("$__shellenv_key" "$__shellenv_root")
@@ -362,11 +381,12 @@ __shellenv_end() {
 
 # Run the enter code of hooks.
 __shellenv_enter() {
-  eval "$__shellenv_code" || :
+  builtin eval "$__shellenv_code" || :
 }
 
 # Undo everything; this shell is in no project any more.
 __shellenv_leave() {
+  [[ "${funcstack[-1]}" == *shellenv* ]] || ! __shellenv_waits "$__shellenv_touched" || return 0
   [[ -z "$__shellenv_root" ]] || __shellenv_undo '' ''
   typeset -g __shellenv_key='' __shellenv_root='' __shellenv_venv="${VIRTUAL_ENV-}" __shellenv_busy=''
   typeset -ga __shellenv_said=() __shellenv_saying=()
@@ -384,7 +404,7 @@ __shellenv_leave() {
 
 # From the short way to the long one: the log that the primitives would have left.
 __shellenv_long() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local us=$'\x1f' kind name old new
   local -a words=("${(@ps:\x1f:)__shellenv_short%$us}") log=($__shellenv_log)
   words=("${(@)${(@)words//\%1F/$us}//\%25/%}")
@@ -402,7 +422,7 @@ __shellenv_long() {
 # hooks but KEEP (ids, one a line), into __shellenv_code, and deactivate, if __shellenv_ours is not
 # empty afterwards.
 __shellenv_depart() {
-  emulate -L zsh
+  builtin emulate -L zsh
   local __shellenv_record __shellenv_keep=$1
   __shellenv_code=
   [[ -z $__shellenv_short ]] || __shellenv_long
@@ -411,7 +431,7 @@ __shellenv_depart() {
 
   if (( $#__shellenv_entered )); then
     for __shellenv_record in ${(Oa)${(M)__shellenv_log:#h$__shellenv_nul*}}; do
-      set -- "${(@0)__shellenv_record}" # h ID - =CODE
+      builtin set -- "${(@0)__shellenv_record}" # h ID - =CODE
       [[ -n ${(M)__shellenv_entered:#$2} && -z ${(M)${(f)__shellenv_keep}:#$2} ]] || continue
       __shellenv_entered=(${__shellenv_entered:#$2})
       (( ZSH_SUBSHELL )) || __shellenv_queue "${4#=}"
@@ -422,18 +442,18 @@ __shellenv_depart() {
     __shellenv_ours=
     return 0
   fi
-  for __shellenv_record in ${(M)__shellenv_log:#e$__shellenv_nul*}; do
-    set -- "${(@0)__shellenv_record}" # e NAME OLD NEW
+  for __shellenv_record in ${(M)__shellenv_log:#[ev]$__shellenv_nul*}; do
+    builtin set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
     # Still ours, so it goes back whatever deactivate makes of it.
     [[ $3 == - || "${(P)2+=}${(P)2--}" != $4 ]] ||
-      __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#e}
+      __shellenv_log[(ie)$__shellenv_record]=o${__shellenv_record#?}
   done
 }
 
 # Put back what the log says, newest first; what was changed by hand since stays as it is. ROOT: of the
 # project that follows.
 __shellenv_restore() {
-  emulate -L zsh -o no_aliases
+  builtin emulate -L zsh -o no_aliases
   local __shellenv_root_after=$1 __shellenv_record
   [[ -z $__shellenv_path ]] || PATH=$__shellenv_path
 
@@ -443,13 +463,13 @@ __shellenv_restore() {
     local -a __shellenv_names=(${${__shellenv_plain#??}%%$__shellenv_nul*})
     local -a __shellenv_values=(\${${^__shellenv_names}-})
     if [[ "${(pj:\0:e)__shellenv_values}" == "${(pj:\0:)${(@)__shellenv_plain##*$__shellenv_nul=}}" ]]; then
-      unset $__shellenv_names
+      builtin unset $__shellenv_names
       __shellenv_log=(${__shellenv_log:|__shellenv_plain})
     fi
   fi
 
   for __shellenv_record in ${(Oa)__shellenv_log}; do
-    set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
+    builtin set -- "${(@0)__shellenv_record}" # KIND NAME OLD NEW
     case $1 in
       [veo])
         if [[ -n $__shellenv_docked ]] && __shellenv_dock_covers $2 "$3" "$4"; then
@@ -458,10 +478,10 @@ __shellenv_restore() {
           : # became so since
         elif [[ $1 == o || "${(P)2+=}${(P)2--}" == $4 ]]; then
           case $3 in
-            -) unset $2 ;;
+            -) builtin unset $2 ;;
             '='*) typeset -gx -- $2$3 ;;
             \~*) typeset -g +x -- $2=${3#?} ;;
-            *) unset $2; eval ${${3#!}/#typeset /typeset -g } ;;
+            *) builtin unset $2; builtin eval ${${3#!}/#typeset /typeset -g } ;;
           esac
         elif [[ $1 == v ]]; then
           __shellenv_carry[$2$4]=$3
@@ -470,13 +490,13 @@ __shellenv_restore() {
       a)
         [[ "${aliases[$2]+=}${aliases[$2]--}" == $4 ]] || continue # redefined since
         case $3 in
-          -) unalias -- $2 ;;
+          -) builtin unalias -- $2 ;;
           '='*) aliases[$2]=${3#?} ;;
           *) galiases[$2]=${3#?} ;;
         esac
         ;;
       f)
-        (( ! $+functions[$2] )) || unfunction -- $2
+        (( ! $+functions[$2] )) || builtin unfunction -- $2
         [[ $3 != !* ]] || functions[$2]=${3#!}
         ;;
       m)
@@ -571,20 +591,21 @@ __shellenv_update() {
   # At the very place that a snippet is for, its guard says all, the settings included: is it applied?
   if [[ -n "$__shellenv_key" && "${1-}${PWD-}" == "$__shellenv_key" && "${VIRTUAL_ENV-}" == "$__shellenv_venv" ]] &&
     __shellenv_fresh; then
-    [[ "$__shellenv_resting" != "$PWD" ]] || __shellenv_expect_prompts
-    typeset -g __shellenv_resting="$PWD"
+    [[ "$__shellenv_resting" != "at $PWD" ]] || __shellenv_expect_prompts
+    typeset -g __shellenv_resting="at $PWD"
     return 0
   fi
   if [[ -n "$__shellenv_still_at" && "${1-}${PWD-}" == "$__shellenv_still_at" ]] && __shellenv_still; then
     if [[ "$__shellenv_still_found" == "$__shellenv_key" &&
       ( -z "$__shellenv_root" || "${VIRTUAL_ENV-}" == "$__shellenv_venv" ) ]] &&
       { [[ -z "$__shellenv_root" ]] || __shellenv_fresh; }; then
-      [[ "$__shellenv_resting" != "$PWD" ]] || __shellenv_expect_prompts
-      typeset -g __shellenv_resting="$PWD"
+      [[ "$__shellenv_resting" != "at $PWD" ]] || __shellenv_expect_prompts
+      typeset -g __shellenv_resting="at $PWD"
       return 0
     elif [[ -z "$__shellenv_still_found" ]]; then
       typeset -g __shellenv_found=''
       __shellenv_leave || :
+      [[ ! -o auto_name_dirs ]] || __shellenv_unname
       return 0
     fi
   fi
@@ -595,6 +616,7 @@ __shellenv_update() {
     __shellenv_fresh; then
     typeset -g __shellenv_found="$__shellenv_loaded"
     __shellenv_apply || :
+    [[ ! -o auto_name_dirs ]] || __shellenv_unname
     return 0
   fi
   [[ "$__shellenv_home" != /* ]] || __shellenv_venvs="$__shellenv_home/.venv"
@@ -640,20 +662,21 @@ __shellenv_update() {
     __shellenv_ask
   fi
   [[ -z "$__shellenv_asked" ]] || __shellenv_weigh
-  [[ -z "$__shellenv_next" ]] || eval "$__shellenv_next" || :
+  [[ -z "$__shellenv_next" ]] || builtin eval "$__shellenv_next" || :
   [[ -n "$__shellenv_asked" || "$__shellenv_found" != "$__shellenv_key" ]] || __shellenv_rest
+  [[ ! -o auto_name_dirs ]] || __shellenv_unname
 }
 
 # All is done here. Make one test of the walk that has found that out: it takes a third of the time,
 # since it is the loop that costs. Its first condition is what the walk depends on besides files.
 __shellenv_rest() {
-  emulate -L zsh -o no_aliases
+  builtin emulate -L zsh -o no_aliases
   __shellenv_still_at=$__shellenv_from __shellenv_still_found=$__shellenv_found
   [[ -n $__shellenv_from ]] || return 0
   local test='"${HOME-}:${SHELLENV_VENV_DIR-}"'
   test+=" == ${(qq)${:-${HOME-}:}}"
   test+=" && ! -e ${(qq)__shellenv_config}/dockerutils.cfg && ! -e /etc/shellenv/dockerutils.cfg$__shellenv_passed"
-  eval "__shellenv_still() { [[ $test ]] }"
+  builtin eval "__shellenv_still() { [[ $test ]] }"
 }
 
 # Before each prompt. Where nothing was to be done twice in a row, __shellenv_expect_prompts makes one
@@ -664,7 +687,7 @@ __shellenv_prompt() {
 
 # All is done here, as the walk's test says or the snippet's guard, or both.
 __shellenv_expect_prompts() {
-  emulate -L zsh -o no_aliases
+  builtin emulate -L zsh -o no_aliases
   local test='"${PWD-}:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}:$__shellenv_paused$__shellenv_busy"'
   test="[[ $test == ${(qq)${:-$PWD:$__shellenv_key:$__shellenv_root:${VIRTUAL_ENV-}:}} &&"
   test+=' ( -z "$__shellenv_docked" || ( -z "$__shellenv_dock_busy" && -e "$__shellenv_dock_at/alive" ) ) ]]'
@@ -673,9 +696,15 @@ __shellenv_expect_prompts() {
   functions[__shellenv_prompt]="$test || __shellenv_update"
 }
 
+# Every variable with a directory is a name for it: ours are none that a prompt should show.
+__shellenv_unname() {
+  builtin unhash -dm '__shellenv_*' || :
+  builtin unhash -dm SHELLENV_ROOT || :
+}
+
 # $VIRTUAL_ENV is not what we left: the user has activated or deactivated something by hand.
 __shellenv_follow() {
-  emulate -L zsh
+  builtin emulate -L zsh
   if [[ -z ${VIRTUAL_ENV-}$__shellenv_partly && -n $__shellenv_ours && $__shellenv_venv == $__shellenv_ours ]]; then
     __shellenv_declined=$__shellenv_root
   fi
@@ -687,7 +716,7 @@ __shellenv_follow() {
 # Where the virtual environments are, into __shellenv_venvs, when that is not the default; false if
 # only the program can say, which reads the configuration.
 __shellenv_settings() {
-  emulate -L zsh -o no_aliases
+  builtin emulate -L zsh -o no_aliases
   if [[ -n ${SHELLENV_VENV_DIR-} ]]; then
     case $SHELLENV_VENV_DIR:${HOME-} in
       /*) __shellenv_venvs=$SHELLENV_VENV_DIR ;;
@@ -701,7 +730,7 @@ __shellenv_settings() {
 
 # Load the snippet of DIRECTORY; false if there is none, or it is not fresh.
 __shellenv_load() {
-  emulate -L zsh -o no_aliases
+  builtin emulate -L zsh -o no_aliases
   __shellenv_loaded=
   __shellenv_run_file $__shellenv_cache/snippets/zsh$1/.snippet && [[ $__shellenv_loaded == $1 ]] && __shellenv_fresh
 }
@@ -711,13 +740,13 @@ __shellenv_load() {
 __shellenv_run_file() {
   local code
   [[ -O $1 && -f $1 && -r $1 ]] && code=$(<$1) &&
-    [[ $code == "# shellenv snippet $__shellenv_version"$'\n'* ]] && eval $code 2>/dev/null
+    [[ $code == "# shellenv snippet $__shellenv_version"$'\n'* ]] && builtin eval $code 2>/dev/null
 }
 
 # Ask the program, which prints what to do, in its last line, and keeps it for the next time. What came
 # of it, into __shellenv_asked.
 __shellenv_ask() {
-  emulate -L zsh -o no_aliases
+  builtin emulate -L zsh -o no_aliases
   __shellenv_asked=not
   [[ $__shellenv_tried != $PWD ]] || return 0
   local code
@@ -729,7 +758,7 @@ __shellenv_ask() {
     __shellenv_gone=yes
   elif code=$($__shellenv_bin export zsh); then
     __shellenv_asked=answered
-    eval ${code%$'\n'*}
+    builtin eval ${code%$'\n'*}
     __shellenv_next=${code##*$'\n'}
   elif (( $? <= 128 )); then # else it was interrupted, under a trap of the user's: again at the next prompt
     __shellenv_asked=failed
@@ -738,7 +767,7 @@ __shellenv_ask() {
 
 # Now that the program was asked, and we have looked around with what it said: what does that mean?
 __shellenv_weigh() {
-  emulate -L zsh
+  builtin emulate -L zsh
   __shellenv_found=$__shellenv_nearest # a newer hook that was loaded with it knows nothing
   if [[ $__shellenv_asked == answered && $__shellenv_loaded == $__shellenv_found ]]; then
     __shellenv_tried=
@@ -768,8 +797,8 @@ dock() { __shellenv_load_dock && dock "$@"; }
 castoff() { __shellenv_load_dock && castoff "$@"; }
 __shellenv_dock_complete() { __shellenv_load_dock && __shellenv_dock_complete "$@"; }
 __shellenv_load_dock() {
-  emulate -L zsh -o no_aliases # they are expanded while functions are read, as above
-  source $__shellenv_static/dock.zsh
+  builtin emulate -L zsh -o no_aliases # they are expanded while functions are read, as above
+  builtin source $__shellenv_static/dock.zsh
 }
 
 # Undo everything and do it anew, hooks included.
@@ -796,7 +825,7 @@ __shellenv_retry() {
 
 # Be called before all others, so that the prompt's theme sees the environment it is printed for.
 __shellenv_install() {
-  emulate -L zsh
+  builtin emulate -L zsh
   typeset -ga precmd_functions chpwd_functions
   precmd_functions=(__shellenv_prompt ${precmd_functions:#__shellenv_(prompt|update)})
   chpwd_functions=(__shellenv_update ${chpwd_functions:#__shellenv_update})
@@ -810,5 +839,5 @@ if [[ ${1-} != --definitions ]]; then # a script may want no more than `shellenv
   [[ -o interactive ]] || __shellenv_update
 fi
 
-[[ -z $__shellenv_sh_glob ]] || setopt sh_glob
-[[ -z $__shellenv_aliases ]] || setopt aliases
+[[ -z $__shellenv_sh_glob ]] || builtin setopt sh_glob
+[[ -z $__shellenv_aliases ]] || builtin setopt aliases

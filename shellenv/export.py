@@ -121,8 +121,8 @@ def _snippet(ctx: Context, shell: Shell, found: Survey, plan: Plan, settled: boo
         return text
     if stamps.directory is None:  # an edit could not be noticed: ask again each time
         guard = guard._replace(never=True)
-    notice = printable(f"{problem}; without its cache shellenv is slow")
-    return render.snippet(shell, plan._replace(notices=(*plan.notices, notice)), guard)
+    caution = printable(f"{problem}; without its cache shellenv is slow")
+    return render.snippet(shell, plan, guard, caution)
 
 
 def _keep(ctx: Context, name: str, text: str) -> str:

@@ -74,18 +74,23 @@ class Guard(NamedTuple):
         return tuple(w.path for w in self.watch if w.mtime is None)
 
 
-def snippet(shell: Shell, plan: Plan, guard: Guard) -> str:
-    """The functions `__shellenv_fresh` and `__shellenv_apply` for `plan`, in `shell`'s language."""
+def snippet(shell: Shell, plan: Plan, guard: Guard, caution: str = "") -> str:
+    """The functions `__shellenv_fresh` and `__shellenv_apply` for `plan`, in `shell`'s language.
+
+    `caution` is about the cache, and said once in a shell.
+    """
     plain, others = _split(shell, plan.variables)
     return _render(
         shell,
         "snippet",
         plan=plan,
         guard=guard,
+        caution=caution,
         plain_runs=_runs(plain),
         runs=_runs(others),
         short=_short(shell, plan, plain),
         us=Code(state.SEPARATOR),
+        names=tuple(map(Code, ("PATH", *LOOKED_AT, *(v.name for v in plan.variables)))),
         hook_ids="".join(hook.id + "\n" for hook in plan.hooks),
     )
 

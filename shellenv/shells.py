@@ -58,7 +58,7 @@ def _in_quotes(text: str) -> str:
     return text
 
 
-HOOK_VERSION = "4"
+HOOK_VERSION = "5"
 """The version of what snippets call in shell/hook.*, where it stands, too. It is raised whenever
 that changes, so that no hook sources what was rendered for another one."""
 

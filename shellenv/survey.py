@@ -78,6 +78,7 @@ class _Reader:
         self.layers: dict[str, Layer | None] = {}
         self.blocked: list[Blocked] = []
         self.errors: list[ShellenvError] = []
+        self.broken: set[str] = set()  # the projects that these are in; "" for what is no project's
 
     def look(self, path: str) -> bool:
         """Is there something at `path`? Its time is noted before anything is read from it."""
@@ -122,7 +123,7 @@ class _Reader:
                 if ask and self._is_foreign(path):  # nobody can break what is below their files
                     self.blocked.append(Blocked(path, "foreign", "settings", root or ""))
                 else:
-                    self._refuse(path, error)
+                    self._refuse(path, error, root)
         return self.layers[path]
 
     def _ours(self, path: str) -> bool:
@@ -139,12 +140,17 @@ class _Reader:
         except OSError:
             return False
 
-    def _refuse(self, path: str, error: ShellenvError) -> None:
-        self.errors.append(error)
+    def _refuse(self, path: str, error: ShellenvError, directory: str | None) -> None:
+        self.mistake(error, directory)
         try:  # a directory in place of a file: a file in place of that must be seen
             self.seen[path] = os.stat(path).st_mtime_ns
         except OSError:
             self.seen[path] = None
+
+    def mistake(self, error: ShellenvError, directory: str | None = None) -> None:
+        """Note a mistake in what belongs to the project `directory`, or to the user."""
+        self.errors.append(error)
+        self.broken.add(directory or "")
 
     def allowed(self, path: str, content: bytes, kind: str, directory: str) -> bool:
         """Has the user allowed this content? If not, that is noted, and the answer watched."""
@@ -192,7 +198,7 @@ class _Reader:
                 if content is not None and self.allowed(path, content, "variables", root):
                     found += _dotenv(path, content)
             except ShellenvError as error:
-                self._refuse(path, error)
+                self._refuse(path, error, root)
         return tuple(found)
 
     def watch(self) -> tuple[Watch, ...]:
@@ -211,7 +217,8 @@ def survey(
     `trusting` shows what would be if all that waits for approval were allowed.
 
     Never raises for what a project's or the user's files contain: that is in `errors`, and then
-    the plan applies nothing. `for_run`: see shellenv.project.detect.
+    the plan applies nothing of that project, nor of those below it, or nothing at all. `for_run`:
+    see shellenv.project.detect.
     """
     reader = _Reader(ctx, trusting)
     base = [layer for path in _own_files(ctx) if (layer := reader.own(path))]
@@ -219,10 +226,63 @@ def survey(
         environment = config.environment_layer(ctx)
     except ShellenvError as error:
         environment = Layer("environment", None, {})
-        reader.errors.append(error)
+        reader.mistake(error)
     settings = _settings(reader, base)
+    view = _look_from(ctx.cwd, reader, settings, activate, for_run)
+    if reader.broken and "" not in reader.broken:
+        further_out = os.path.dirname(min(reader.broken, key=len))
+        view = view.seen_from_within(_look_from(further_out, reader, settings, activate))
+    groups = (
+        Group(None, config.merge(base).sections),
+        *view.groups,
+        Group(None, environment.sections),
+    )
+    merged = config.merge([*base, *view.layers, environment])
+    return Survey(
+        detection=view.detection,
+        plan=_plan(reader, view, merged, groups, activate),
+        config=merged,
+        groups=groups,
+        blocked=tuple(reader.blocked),
+        errors=tuple(reader.errors),
+        warnings=merged.warnings,
+        settings=settings,
+        watch=reader.watch(),
+    )
+
+
+class _View(NamedTuple):
+    """What is seen from one directory: the projects that it is in, and their settings."""
+
+    detection: project.Detection
+    groups: tuple[Group, ...]
+    layers: tuple[Layer, ...]
+
+    def seen_from_within(self, outer: _View) -> _View:
+        """`outer`, where one stands further in: in this, which was looked at, too."""
+        mine, theirs = self.detection, outer.detection
+        return outer._replace(
+            detection=theirs._replace(
+                candidate=mine.candidate,
+                consulted=tuple(dict.fromkeys((*mine.consulted, *theirs.consulted))),
+                present=mine.present | theirs.present,
+                passed_over=tuple(dict.fromkeys((*mine.passed_over, *theirs.passed_over))),
+            )
+        )
+
+    @property
+    def counts(self) -> bool:
+        """Does anything that is not blocked make this a project? A file that nobody has approved
+        must not even make the user's own settings apply: `prepend = bin` would mean its bin."""
+        found = self.detection.project
+        return found is not None and (found.venv is not None or bool(self.layers))
+
+
+def _look_from(
+    directory: str, reader: _Reader, settings: Settings, activate: str, for_run: bool = False
+) -> _View:
     detection = project.detect(
-        ctx,
+        reader.ctx._replace(cwd=directory),
         settings.venv_dir,
         reader.venv_allowed,
         for_run,
@@ -236,35 +296,11 @@ def survey(
             reader.seen[path] = reader.seen[path] if read else PRESENT
     directories = detection.project.directories if detection.project else ()
     inner = [(directory, reader.of_directory(directory)) for directory in directories]
-    groups = (
-        Group(None, config.merge(base).sections),
-        *(
-            Group(directory, config.merge(layers).sections, reader.dotenv(layers, directory))
-            for directory, layers in inner
-        ),
-        Group(None, environment.sections),
+    groups = tuple(
+        Group(directory, config.merge(layers).sections, reader.dotenv(layers, directory))
+        for directory, layers in inner
     )
-    merged = config.merge([*base, *(layer for _, layers in inner for layer in layers), environment])
-    return Survey(
-        detection=detection,
-        plan=_plan(
-            reader, detection, merged, groups if _counts(detection, inner) else None, activate
-        ),
-        config=merged,
-        groups=groups,
-        blocked=tuple(reader.blocked),
-        errors=tuple(reader.errors),
-        warnings=merged.warnings,
-        settings=settings,
-        watch=reader.watch(),
-    )
-
-
-def _counts(detection: project.Detection, inner: list[tuple[str, list[Layer]]]) -> bool:
-    """Does anything that is not blocked make this a project? A file that nobody has approved must
-    not even make the user's own settings apply: `prepend = bin` would mean its bin."""
-    found = detection.project
-    return found is not None and (found.venv is not None or any(layers for _, layers in inner))
+    return _View(detection, groups, tuple(layer for _, layers in inner for layer in layers))
 
 
 def _own_files(ctx: Context) -> list[str]:
@@ -285,22 +321,21 @@ def _settings(reader: _Reader, layers: list[Layer]) -> Settings:
 
 def _plan(
     reader: _Reader,
-    detection: project.Detection,
+    view: _View,
     merged: config.Config,
-    groups: tuple[Group, ...] | None,
+    groups: tuple[Group, ...],
     activate: str,
 ) -> Plan | None:
+    detection = view.detection
     if detection.candidate is None:
         return None
     found = detection.project
     root = found.root if found else ""
     name = found.name if found else ""
-    if reader.errors:
-        notices = _lines(map(_told, reader.errors))
-        return Plan(detection.candidate, root, name, notices=notices)
     quiet = merged.flag("shellenv", "quiet")
-    notices = _lines((*merged.warnings, *(() if quiet else _requests(reader))))
-    if found is None or groups is None:
+    said = (*merged.warnings, *(() if quiet else _requests(reader)))
+    notices = _lines(map(_told, reader.errors) if reader.errors else said)
+    if found is None or not view.counts or "" in reader.broken:
         return Plan(detection.candidate, root, name, notices=notices)
     venv = reader.venv(found.venv, activate)
     return make(detection.candidate, root, name, venv, groups, notices)

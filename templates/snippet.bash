@@ -25,14 +25,14 @@ __shellenv_back_{{ short.id }}() {
     {%- if plan.venv %} && ${VIRTUAL_ENV-} == {{ plan.venv.path }} && -n ${_OLD_VIRTUAL_PATH-}{% endif %}{% if short.values %} && "
     {%- for name in short.variable_names -%} ${ {{- name }}@a}${ {{- name }}-}{{ us }} {%- endfor -%}
     {%- for name in short.alias_names -%} ${BASH_ALIASES[{{ name }}]+x}${BASH_ALIASES[{{ name }}]-}{{ us }} {%- endfor -%}
-  " == {{ short.exported }}{% endif %} ]]{% if plan.venv %} && \declare -F deactivate >/dev/null{% endif %} || \return
+  " == {{ short.exported }}{% endif %} ]]{% if plan.venv %} && \builtin declare -F deactivate >/dev/null{% endif %} || \return
   __shellenv_short=partly
 {% if short.variables %}
-  \unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
+  \builtin unset -v{% for name in short.variable_names %} {{ name }}{% endfor %}
 
 {% endif %}
 {% if short.aliases %}
-  \unalias{% for name in short.alias_names %} {{ name }}{% endfor %}
+  \builtin unalias{% for name in short.alias_names %} {{ name }}{% endfor %}
 
 {% endif %}
 }
@@ -58,7 +58,7 @@ __shellenv_apply_piecemeal() {
   return 0
 }
 __shellenv_apply() {
-  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }}
+  __shellenv_begin {{ plan.key }} {{ plan.root }} {{ hook_ids }} '{% for name in names %} {{ name }}{% endfor %}' || return 0
 {% if short %}
   if [[ -n $__shellenv_attributes && $- != *u* && ${PATH@a} == x && -z ${__shellenv_carry+x}
     {%- if plan.venv -%} $__shellenv_declined
@@ -66,7 +66,7 @@ __shellenv_apply() {
     {%- endif -%}
     {%- for name in short.variable_names -%} ${ {{- name }}+x}${ {{- name }}@a} {%- endfor -%}
     {%- for name in short.free -%} ${BASH_ALIASES[{{ name }}]+x} {%- endfor %} ]]
-    {%- for name in short.functions %} && ! \declare -F {{ name }} >/dev/null{% endfor %}; then
+    {%- for name in short.functions %} && ! \builtin declare -F {{ name }} >/dev/null{% endfor %}; then
     __shellenv_shortcut=__shellenv_back_{{ short.id }} __shellenv_records={{ short.records }}
     __shellenv_path_old=$PATH __shellenv_path_new={% for directory in short.path %}{{ directory }}:{% endfor %}$PATH
     __shellenv_short=partly
@@ -77,11 +77,11 @@ __shellenv_apply() {
 {% endif %}
     PATH=$__shellenv_path_new
 {% if short.exports %}
-    \export{% for name, value in short.exports %} {{ name }}={{ value }}{% endfor %}
+    \builtin export{% for name, value in short.exports %} {{ name }}={{ value }}{% endfor %}
 
 {% endif %}
 {% if short.aliases %}
-    \alias{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
+    \builtin alias{% for alias in short.aliases %} {{ alias.name }}={{ alias.value }}{% endfor %}
 
 {% endif %}
     __shellenv_short=wholly
@@ -107,6 +107,9 @@ __shellenv_apply() {
 {% for notice in plan.notices %}
   __shellenv_notice {{ notice }}
 {% endfor %}
+{% if caution %}
+  __shellenv_notice {{ caution }} cache
+{% endif %}
   __shellenv_end
 }
 __shellenv_loaded={{ plan.key }}

@@ -38,8 +38,14 @@ function __shellenv_clear
 end
 {% endif %}
 function __shellenv_apply
+    test -n "$__shellenv_timeless"
+    or set -el $__shellenv_touched
     __shellenv_begin {{ plan.key }} {{ plan.root }}{% for hook in plan.hooks %} {{ hook.id }}{% endfor %}
 
+    set -g __shellenv_touched{% for name in names %} {{ name }}{% endfor %}
+
+    test -n "$__shellenv_timeless"
+    or set -el $__shellenv_touched
 {% if short %}
     if __shellenv_clear
         function __shellenv_shortcut
@@ -122,6 +128,9 @@ function __shellenv_apply
 {% for notice in plan.notices %}
     __shellenv_notice {{ notice }}
 {% endfor %}
+{% if caution %}
+    __shellenv_notice {{ caution }} cache
+{% endif %}
     __shellenv_end
 end
 set -g __shellenv_loaded {{ plan.key }}

@@ -24,8 +24,11 @@ __shellenv_fresh() {
 {% endif %}
 }
 __shellenv_apply() {
+  [[ "${funcstack[-1]}" == *shellenv* ]] ||
+    ! __shellenv_waits "$__shellenv_touched "'{% for name in names %} {{ name }}{% endfor %}' || return 0
   [[ -z "$__shellenv_root" ]] || __shellenv_undo {{ plan.root }} {{ hook_ids }}
   typeset -g __shellenv_busy=yes __shellenv_entering={{ plan.key }} __shellenv_root={{ plan.root }} __shellenv_code='' \
+    __shellenv_touched='{% for name in names %} {{ name }}{% endfor %}' \
     __shellenv_old_path="$PATH" __shellenv_new_path="$PATH"
 {% if short %}
   if [[ "${(t)PATH}" != *readonly* && "${options[warncreateglobal]}${options[warnnestedvar]-}" != *on*
@@ -141,6 +144,9 @@ __shellenv_apply() {
 {% for notice in plan.notices %}
   __shellenv_notice {{ notice }}
 {% endfor %}
+{% if caution %}
+  __shellenv_notice {{ caution }} cache
+{% endif %}
   __shellenv_end
 {% if plan.hooks %}
   __shellenv_enter

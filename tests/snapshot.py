@@ -92,7 +92,9 @@ _COPIED = re.compile(r"^# Defined (?:in|via|interactively).*\n", re.M)
 def _is_fishs_own(item: str, text: str) -> bool:
     """Is this what fish itself loads when the function is called?"""
     file = Path(f"/usr/share/fish/functions/{item.removeprefix('function ')}.fish")
-    if "\n# Defined in /usr/share/fish/" in text:
+    if re.search(
+        r"\n# Defined in (?:/usr/share/fish/|embedded:)", text
+    ):  # fish 4.1 has them inside
         return True
     body = _COPIED.sub("", text).split("\n", 2)[-1]
     return file.exists() and body.strip() in file.read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import rendering
 from harness import Session, Shell, require, run, write
+from snapshot import change, snapshot
 
 GOOD = "[shellenv.env]\nGOOD = yes\n"
 
@@ -231,6 +232,39 @@ def test_a_file_that_breaks_while_one_is_inside_takes_everything_back(shell: She
         expect(shell, session, "GOOD", "yes")
 
 
+def test_a_mistake_in_an_inner_project_leaves_the_outer_one_as_it_is(shell: Shell) -> None:
+    hooks = "[shellenv.hooks]\nenter = echo in\nleave = echo out\n"
+    outer = shell.home.project("outer", GOOD + hooks, venv=True)
+    inner = shell.home.project("outer/inner", venv=True)
+    write(
+        inner / "dockerutils.cfg", "[shellenv.env]\nINNER = yes\n[shellenv.dotenv]\nfiles = .env\n"
+    )
+    shell.home.allow(inner)
+    write(inner / ".env", "DOT = yes\n")
+    shell.home.allow(inner)
+    below = inner / "below"
+    below.mkdir()
+    with shell.interactive() as session:
+        assert session.run(shell.cd(outer)) == "in\n"
+        session.run(snapshot(shell, "outer"))
+        for file, mistake in ((".env", "DOT = yes\noh no\n"), ("dockerutils.cfg", f"{GOOD}oh\n")):
+            right = (inner / file).read_text()
+            write(inner / file, mistake)
+            shell.home.shellenv("allow", inner)
+            told_once(shell, session, inner, f"{file}:", "nothing of this project")
+            session.run(snapshot(shell, "inner"))
+            assert [name for name in change(shell, "outer", "inner") if "_UNDO" not in name] == []
+            assert session.run(shell.cd(below)) == ""
+            expect(shell, session, "GOOD", "yes")
+            write(inner / file, right)  # which is allowed
+            assert session.enter() == ""
+            expect(shell, session, "INNER", "yes")
+            expect(shell, session, "VIRTUAL_ENV", str(shell.home.path / ".venv/inner"))
+            assert session.run(shell.cd(outer)) == ""
+        assert session.run(shell.cd(shell.home.path)) == "out\n"
+        nothing_applied(shell, session)
+
+
 def test_unknown_keys_are_told_and_the_rest_is_applied(shell: Shell) -> None:
     root = shell.home.project("api", f"{GOOD}[shellenv]\npromt = no\n")
     with shell.interactive() as session:
@@ -307,18 +341,21 @@ def limited(shell: Shell, kind: str, directory: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", ["full", "read-only"])
-def test_a_cache_that_cannot_be_written_costs_only_speed(shell: Shell, kind: str) -> None:
-    root = shell.home.project("api", GOOD, venv=True)
+def test_a_cache_that_cannot_be_written_costs_only_speed_and_is_told_once(
+    shell: Shell, kind: str
+) -> None:
+    roots = [shell.home.project(name, GOOD, venv=True) for name in ("api", "web")]
     with limited(shell, kind, shell.home.cache), shell.interactive() as session:
-        for _ in range(2):
-            said = session.run(shell.cd(root))
-            assert len(said.splitlines()) == 1, said
-            assert "cannot" in said
-            assert str(shell.home.cache) in said
+        said = ""
+        for root in (*roots, *roots):
+            said += session.run(shell.cd(root))
             still_usable(shell, session)
             expect(shell, session, "GOOD", "yes")
             assert session.run(shell.cd(shell.home.path)) == ""
             expect(shell, session, "GOOD", None)
+        assert len(said.splitlines()) == 1, said
+        assert "cannot" in said
+        assert str(shell.home.cache) in said
 
 
 @pytest.mark.parametrize("kind", ["full", "read-only"])

@@ -86,6 +86,21 @@ def test_prompt_command_changed_after_the_hook(shell: Shell, home: Home, case: s
 
 
 @pytest.mark.shells("bash")
+def test_a_prompt_command_that_was_overwritten_after_the_hook_is_ours_again_with_the_first_cd(
+    shell: Shell, home: Home
+) -> None:
+    for after in ("PROMPT_COMMAND='theirs=$((theirs + 1))'", "cd /; unset PROMPT_COMMAND"):
+        with shell.interactive(after=after) as session:
+            works(session, home)
+            session.run("theirs=0")
+            session.enter()
+            assert session.run("echo $theirs") == ("2\n" if "theirs" in after else "0\n")
+            assert (
+                session.run("printf '%s\\n' \"${PROMPT_COMMAND[@]}\" | grep -c __shellenv") == "1\n"
+            )
+
+
+@pytest.mark.shells("bash")
 def test_parts_of_the_prompt_after_ours_see_the_status(shell: Shell, home: Home) -> None:
     after = 'PROMPT_COMMAND="$PROMPT_COMMAND; theirs=\\$?"'
     with shell.interactive(after=after) as session:
@@ -177,6 +192,20 @@ def test_a_cd_function_of_another_tool_on_top_of_ours_stays_finite(
         assert session.value("X") is None
 
 
+@pytest.mark.shells("bash")
+def test_a_cd_of_another_tool_that_is_loaded_later_is_followed_once_it_was_used(
+    shell: Shell, home: Home
+) -> None:
+    root = home.project("api", variables(X="1"))
+    # as zoxide and rvm have it
+    after = 'cd() { echo tool; builtin cd "$@"; }; popd() { builtin popd "$@" >/dev/null; }'
+    with shell.interactive(after=after) as session:
+        session.run("cd /tmp")
+        assert session.run(f"cd {root} && echo $X") == "tool\n1\n"
+        assert session.run("pushd / >/dev/null && echo ${X-unset}") == "unset\n"
+        assert session.run("popd && echo $X") == "1\n"
+
+
 ALIASES = (
     "alias cd='cd -P' echo='echo alias' local=false unset=false export=false printf=false "
     "eval=false source=false .=false declare=false typeset=false return=false shopt=false "
@@ -204,6 +233,51 @@ def test_aliases_named_like_builtins_do_not_reach_the_hook(shell: Shell, home: H
         assert session.run(show) == "unset\n"
         assert session.run(f"cd {root}") == ""  # from the cache
         assert session.run(show) == "2\n"
+
+
+BUILTINS = {
+    "bash": "alias unalias export unset local declare printf read set shopt test complete eval",
+    "zsh": "alias unalias unset set eval print printf emulate setopt unsetopt zmodload source test",
+    "fish": "functions contains printf math complete true",
+}
+DEFINE = {
+    "bash": "{0}() {{ builtin echo {0} is called; }}",
+    "zsh": "functions[{0}]='builtin echo {0} is called'",
+    "fish": "function {0}; builtin echo {0} is called; end",
+}
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_functions_named_like_builtins_are_not_taken_for_them(
+    shell: Shell, home: Home, order: str
+) -> None:
+    # no environment: its activate script is the user's code, and calls them
+    extras = "[shellenv.path]\nprepend = bin\n[shellenv.aliases]\nt = true\n"
+    root = home.project("api", variables(X="1", Y="2") + extras)
+    other = home.project("other", variables(X="2"))
+    connection = home.path / "connection"
+    (connection / "shells").mkdir(parents=True)
+    docked = f"__shellenv_dock gpu {connection} '[dock:gpu] ' DOCKER_HOST=ours DOCKER_CONTEXT"
+    program = write(
+        home.path / "bin/shellenv",
+        f'#!/bin/sh\n[ "$1" != dock ] || exec echo "{docked}"\nexec {which("shellenv")} "$@"\n',
+    )
+    program.chmod(0o755)
+    theirs = [DEFINE[shell.name].format(name) for name in BUILTINS[shell.name].split()]
+    loader = write(home.path / "loader", shell.hook + "\n")
+    show = "printenv X Y DOCKER_HOST DOCKER_CONTEXT"
+    lines = [
+        f"builtin source {shell.quote(loader)}" if order == "after" else "",
+        *theirs,
+        f"builtin source {shell.quote(loader)}",
+        shell.set("__shellenv_bin", str(program), export=False),
+        *(shell.cd(root), show, "shellenv reload", show, "dock gpu", show),
+        *(shell.cd(other), show, "castoff", show, shell.cd("/"), show),
+        "castoff",
+    ]
+    result = shell.script("\n".join(lines), hook=False)
+    assert result.stdout == "1\n2\n" * 2 + "1\n2\nours\n" + "2\nours\n" + "2\n"
+    assert result.stderr.splitlines()[0] == "shellenv: this shell is not docked"
 
 
 def test_exported_functions_and_all_that_set_minus_a_exports_do_not_confuse_a_child(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from harness import Home, Shell, write
 from samples import rich, variables
@@ -417,3 +420,118 @@ def test_pythonhome_is_out_of_the_way_inside_and_back_outside(shell: Shell, home
         )
     )
     assert result.ok() == "PYTHONHOME unset\nPYTHONHOME=/mine\n"
+
+
+def test_what_virtualenvs_script_sets_besides_is_put_back(shell: Shell, home: Home) -> None:
+    pytest.importorskip("virtualenv", reason="needs virtualenv")
+    root = home.project("api", variables(X="1"))
+    venv = home.path / ".venv/api"
+    command = [sys.executable, "-m", "virtualenv", "-q", "--no-seed", str(venv)]
+    subprocess.run(command, check=True)
+    for before in (
+        shell.unset("PKG_CONFIG_PATH"),
+        shell.set("PKG_CONFIG_PATH", "/theirs"),
+        shell.set("PKG_CONFIG_PATH", "/theirs", export=False),
+        shell.set("PKG_CONFIG_PATH", ""),
+    ):
+        lines = [
+            before,
+            snapshot(shell, "before"),
+            shell.cd(root),
+            shell.show("VIRTUAL_ENV", "X"),
+            'test -n "$PKG_CONFIG_PATH"',
+            shell.cd("/"),
+            snapshot(shell, "after"),
+        ]
+        # twice: by the program's answer, and from the cache
+        for _ in range(2):
+            assert shell.script("\n".join(lines)).ok() == f"VIRTUAL_ENV={venv}\nX=1\n"
+            assert change(shell) == {}, before
+
+
+def test_a_local_variable_of_a_function_that_calls_cd_neither_suffers_nor_matters(
+    shell: Shell, home: Home
+) -> None:
+    root = home.project("api", variables(X="ours", Y="y"), venv=True)
+    if shell.name == "fish":
+        hides = ["set -l X mine", "set -lx X mine", "set -l X", "set -lx PATH /bin:/usr/bin"]
+    else:
+        hides = ["local X=mine", "local -x X=mine", "local X", "local PATH=/bin:/usr/bin"]
+    lines = []
+    for number, hide in enumerate(hides):
+        for way, directory in (("in", root), ("out", "/")):
+            cd = shell.cd(directory)
+            keeps = (
+                f"{hide}; set -q X; or set -l X; {cd}" if shell.name == "fish" else f"{hide}; {cd}"
+            )
+            lines.append(shell.function(f"{way}{number}", keeps))
+    with shell.interactive(before="\n".join(lines)) as session:
+        for before in (shell.unset("X"), shell.set("X", "theirs")):
+            session.run(before)
+            session.run(snapshot(shell, "before"))
+            session.run(shell.cd(root))
+            session.run(snapshot(shell, "inside"))
+            session.run(shell.cd("/"))
+            for number in range(len(hides)):
+                assert session.run(f"in{number}") == ""
+                session.run(snapshot(shell, f"inside {number}"))
+                assert session.run(f"out{number}") == ""
+                session.run(snapshot(shell, f"after {number}"))
+    for number, hide in enumerate(hides):
+        assert change(shell, "inside", f"inside {number}") == {}, hide
+        assert change(shell, "before", f"after {number}") == {}, hide
+
+
+def test_names_that_the_hook_uses_for_itself_are_names_like_any_other(
+    shell: Shell, home: Home
+) -> None:
+    names = (
+        "tag name new old how key root value text word again index now entry front i n state code"
+    )
+    home.venv("api")
+    root = home.project("api", variables(**{name: f"our {name}" for name in names.split()}))
+    for before in (shell.unset, lambda name: shell.set(name, f"their {name}")):
+        lines = [
+            *map(before, names.split()),
+            snapshot(shell, "before"),
+            shell.cd(root),
+            shell.show(*names.split()),
+            "shellenv reload",
+            shell.show(*names.split()),
+            shell.cd("/"),
+            snapshot(shell, "after"),
+        ]
+        inside = "".join(f"{name}=our {name}\n" for name in names.split())
+        assert shell.script("\n".join(lines)).ok() == inside * 2
+        assert change(shell) == {}
+
+
+def test_what_both_the_project_and_its_environments_script_set_goes_back_to_the_users(
+    shell: Shell, home: Home
+) -> None:
+    root = home.project("api", variables(X="the project's"), venv=True)
+    script = home.path / ".venv/api/bin" / shell.activate
+    more = """
+        export X=script
+        eval "their_$(typeset -f deactivate)"
+        deactivate() { unset X; their_deactivate "$@"; unset -f their_deactivate 2>/dev/null; }
+    """
+    if shell.name == "fish":
+        more = """
+            set -gx X script
+            functions -c deactivate their_deactivate
+            function deactivate; set -e X; their_deactivate; functions -e their_deactivate; end
+        """
+    write(script, script.read_text() + more)
+    for before in (shell.unset("X"), shell.set("X", "theirs")):
+        lines = [
+            before,
+            snapshot(shell, "before"),
+            shell.cd(root),
+            "shellenv reload",
+            shell.show("X"),
+            shell.cd("/"),
+            snapshot(shell, "after"),
+        ]
+        assert shell.script("\n".join(lines)).ok() == "X=the project's\n"
+        assert change(shell) == {}

@@ -197,3 +197,14 @@ def test_a_survey_of_the_same_disk_is_the_same(ctx: Context) -> None:
     allow(ctx, Path(ctx.cwd) / "dockerutils.cfg")
     venv(home(ctx) / ".venv/api")
     assert survey(ctx) == survey(ctx)
+
+
+def test_a_mistake_in_an_outer_project_applies_nothing_of_those_in_it(ctx: Context) -> None:
+    allow(ctx, Path(ctx.cwd) / "dockerutils.cfg")
+    assert values(survey(ctx)) == {"GOOD": "yes"}
+    allow(ctx, Path(ctx.cwd).parent / "dockerutils.cfg", f"{GOOD}oh\n")
+    found = survey(ctx)
+    assert len(found.errors) == 1
+    assert values(found) == {}
+    assert found.plan is not None
+    assert found.plan.notices

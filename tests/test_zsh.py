@@ -50,6 +50,27 @@ def test_a_shadowed_variable_of_any_type_comes_back(
     assert change(shell) == {}
 
 
+@pytest.mark.parametrize("kind", ["-F", "-F 3", "-F 17", "-E 5", "-xE 1", "-xF 12"])
+def test_a_shadowed_float_keeps_the_digits_that_are_shown_and_those_that_are_not(
+    shell: Shell, home: Home, kind: str
+) -> None:
+    root = home.project("api", variables(SHADOW="5"))
+    show = 'builtin print -r -- "$SHADOW $(( SHADOW )) ${(t)SHADOW}"'
+    for number in ("1.0 / 3", "-12345.678", "0"):
+        result = shell.script(
+            lines(
+                f"typeset {kind} SHADOW='{number}'",
+                show,
+                shell.cd(root),
+                "printenv SHADOW",
+                shell.cd("/"),
+                show,
+            )
+        )
+        before, inside, after = result.ok().splitlines()
+        assert (inside, after) == ("5", before)
+
+
 def test_unique_paths_stay_unique_and_come_back(shell: Shell, home: Home) -> None:
     config = "[shellenv.path]\nprepend = bin:/usr/bin\n"
     root = home.project("api", config)
@@ -150,6 +171,16 @@ def test_cd_without_hooks_is_followed_at_the_next_prompt(shell: Shell, home: Hom
         assert session.value("X") == "1"
         session.run("pushd -q /")
         assert session.value("X") is None
+
+
+def test_prompts_name_no_directory_after_a_variable_of_ours(shell: Shell, home: Home) -> None:
+    root = home.project("api", variables(DATA=str(home.path)), venv=True)
+    show = "print -P %~; hash -d | grep -i shellenv"
+    with shell.interactive(before="setopt auto_name_dirs") as session:
+        for _ in range(2):
+            assert session.run(f"cd {root}; {show}") == "~/projects/api\n"
+            assert session.run(show) == "~/projects/api\n"
+            assert session.run(f"cd {home.projects}; {show}") == "~/projects\n"
 
 
 def test_a_theme_that_computes_the_prompt_sees_the_environment(shell: Shell, home: Home) -> None:
