@@ -1,6 +1,7 @@
-# Times what a tool does at bash's prompts. What sources this has loaded the tool and defined
-# bench_enter and bench_leave. Prints lines `NAME microseconds`; with BENCH_TRACE set it also marks
-# on stderr, for strace, where an action begins and ends.
+# Times what a tool does at bash's prompts. This becomes part of a script that has loaded the tool, with
+# the lines that go in and out in place of bench_enter and bench_leave: they stand in no function, as
+# one types them. Prints lines `NAME microseconds`; with BENCH_TRACE set it also marks on stderr, for
+# strace, where an action begins and ends.
 # shellcheck shell=bash
 
 # What bash runs before it prints a prompt
@@ -9,25 +10,14 @@ bench_prompt() {
   for bench_command in "${PROMPT_COMMAND[@]}"; do eval "$bench_command"; done
 }
 
-# From Enter to the next prompt
-bench_in() {
-  bench_enter
-  bench_there=$EPOCHREALTIME
-  bench_prompt
-}
-bench_out() {
-  bench_leave
-  bench_prompt
+# An action begins (+) or ends (-).
+bench_mark() {
+  if [[ -n ${BENCH_TRACE-} ]]; then builtin printf '@@%s%s\n' "$bench_name" "$1" >&2; fi
 }
 
-# Call the function $2 and note under the name $1 how long that took.
-bench_time() {
-  if [[ -n ${BENCH_TRACE-} ]]; then builtin printf '@@%s+\n' "$1" >&2; fi
-  bench_begin=$EPOCHREALTIME
-  "$2"
-  bench_end=$EPOCHREALTIME
-  if [[ -n ${BENCH_TRACE-} ]]; then builtin printf '@@%s-\n' "$1" >&2; fi
-  bench_results+=("$1 $((${bench_end/./} - ${bench_begin/./}))")
+# Note under the name $1 the time from $bench_begin to $2.
+bench_note() {
+  bench_results+=("$1 $((${2/./} - ${bench_begin/./}))")
 }
 
 # Is the environment as it should be?
@@ -42,26 +32,37 @@ PS1='$ '
 bench_results=()
 builtin cd "$BENCH_OUTSIDE" || exit
 bench_prompt
-bench_time 'first cd in' bench_in
-bench_expect inside
-bench_out
-bench_expect outside
-if ((BENCH_PROMPTS)); then bench_in && bench_out; fi
-for ((bench_i = 0; bench_i < BENCH_PROMPTS; bench_i++)); do
-  bench_time 'idle prompt outside' bench_prompt
-done
-for ((bench_i = 0; bench_i < BENCH_CDS; bench_i++)); do
-  bench_time 'cd in' bench_in
-  bench_results+=("cd in alone $((${bench_there/./} - ${bench_begin/./}))")
-  bench_time 'cd out' bench_out
-done
-if ((BENCH_PROMPTS)); then
-  bench_expect outside
-  bench_in
-  bench_expect inside
-  bench_prompt
-fi
-for ((bench_i = 0; bench_i < BENCH_PROMPTS; bench_i++)); do
-  bench_time 'idle prompt inside' bench_prompt
+bench_actions=('in first cd in' out)
+if ((BENCH_PROMPTS)); then bench_actions+=(in out); fi
+for ((bench_i = 0; bench_i < BENCH_PROMPTS; bench_i++)); do bench_actions+=('prompt idle prompt outside'); done
+for ((bench_i = 0; bench_i < BENCH_CDS; bench_i++)); do bench_actions+=('in cd in' 'out cd out'); done
+if ((BENCH_PROMPTS)); then bench_actions+=(in prompt); fi
+for ((bench_i = 0; bench_i < BENCH_PROMPTS; bench_i++)); do bench_actions+=('prompt idle prompt inside'); done
+
+# From Enter to the next prompt
+for bench_action in "${bench_actions[@]}"; do
+  bench_name=${bench_action#* }
+  bench_mark +
+  bench_begin=$EPOCHREALTIME
+  case $bench_action in
+    in*)
+      bench_enter
+      bench_there=$EPOCHREALTIME
+      bench_prompt
+      ;;
+    out*)
+      bench_leave
+      bench_prompt
+      ;;
+    *) bench_prompt ;;
+  esac
+  bench_end=$EPOCHREALTIME
+  bench_mark -
+  case $bench_action in
+    in*) bench_expect inside ;;
+    out*) bench_expect outside ;;
+  esac
+  if [[ $bench_name == 'cd in' ]]; then bench_note 'cd in alone' "$bench_there"; fi
+  if [[ $bench_action == *' '* ]]; then bench_note "$bench_name" "$bench_end"; fi
 done
 builtin printf '%s\n' "${bench_results[@]}"

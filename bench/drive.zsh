@@ -7,23 +7,12 @@ bench_prompt() {
   for bench_function in $precmd_functions; do $bench_function; done
 }
 
-bench_in() {
-  bench_enter
-  bench_there=$EPOCHREALTIME
-  bench_prompt
-}
-bench_out() {
-  bench_leave
-  bench_prompt
+bench_mark() {
+  if [[ -n ${BENCH_TRACE-} ]]; then builtin printf '@@%s%s\n' $bench_name $1 >&2; fi
 }
 
-bench_time() {
-  if [[ -n ${BENCH_TRACE-} ]]; then builtin printf '@@%s+\n' "$1" >&2; fi
-  bench_begin=$EPOCHREALTIME
-  $2
-  bench_end=$EPOCHREALTIME
-  if [[ -n ${BENCH_TRACE-} ]]; then builtin printf '@@%s-\n' "$1" >&2; fi
-  bench_results+=("$1 $(( (bench_end - bench_begin) * 1e6 ))")
+bench_note() {
+  bench_results+=("$1 $(( ($2 - bench_begin) * 1e6 ))")
 }
 
 bench_expect() {
@@ -38,26 +27,36 @@ typeset -F bench_begin bench_end bench_there
 bench_results=()
 builtin cd $BENCH_OUTSIDE || exit
 bench_prompt
-bench_time 'first cd in' bench_in
-bench_expect inside
-bench_out
-bench_expect outside
-if (( BENCH_PROMPTS )); then bench_in && bench_out; fi
-repeat $BENCH_PROMPTS; do
-  bench_time 'idle prompt outside' bench_prompt
-done
-repeat $BENCH_CDS; do
-  bench_time 'cd in' bench_in
-  bench_results+=("cd in alone $(( (bench_there - bench_begin) * 1e6 ))")
-  bench_time 'cd out' bench_out
-done
-if (( BENCH_PROMPTS )); then
-  bench_expect outside
-  bench_in
-  bench_expect inside
-  bench_prompt
-fi
-repeat $BENCH_PROMPTS; do
-  bench_time 'idle prompt inside' bench_prompt
+bench_actions=('in first cd in' out)
+if (( BENCH_PROMPTS )); then bench_actions+=(in out); fi
+repeat $BENCH_PROMPTS; do bench_actions+=('prompt idle prompt outside'); done
+repeat $BENCH_CDS; do bench_actions+=('in cd in' 'out cd out'); done
+if (( BENCH_PROMPTS )); then bench_actions+=(in prompt); fi
+repeat $BENCH_PROMPTS; do bench_actions+=('prompt idle prompt inside'); done
+
+for bench_action in $bench_actions; do
+  bench_name=${bench_action#* }
+  bench_mark +
+  bench_begin=$EPOCHREALTIME
+  case $bench_action in
+    in*)
+      bench_enter
+      bench_there=$EPOCHREALTIME
+      bench_prompt
+      ;;
+    out*)
+      bench_leave
+      bench_prompt
+      ;;
+    *) bench_prompt ;;
+  esac
+  bench_end=$EPOCHREALTIME
+  bench_mark -
+  case $bench_action in
+    in*) bench_expect inside ;;
+    out*) bench_expect outside ;;
+  esac
+  if [[ $bench_name == 'cd in' ]]; then bench_note 'cd in alone' $bench_there; fi
+  if [[ $bench_action == *' '* ]]; then bench_note $bench_name $bench_end; fi
 done
 builtin printf '%s\n' $bench_results

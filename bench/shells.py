@@ -69,7 +69,7 @@ class Shell(NamedTuple):
 
     # one way in and out: by the tool, or by hand
 
-    def _moves(self, tool: Tool, case: Case) -> str:
+    def _moves(self, tool: Tool, case: Case) -> tuple[list[str], list[str]]:
         # in fish, cd is a function of its own, for all of them
         enter, leave = [f"cd {case.inside}"], [f"cd {case.outside}"]
         if tool.name == "by hand":
@@ -80,17 +80,22 @@ class Shell(NamedTuple):
             enter.append(f"source {case.venv}/bin/activate{suffix}")
             enter += [f"{put.format(name)}'value number {name[1:]}'" for name in names]
             leave += ["deactivate", drop + " ".join(names)]
-        if self.name == "fish":
-            return (
-                f"function bench_enter\n{_lines(enter)}end\n"
-                f"function bench_leave\n{_lines(leave)}end\n"
-            )
-        return f"bench_enter() {{\n{_lines(enter)}}}\nbench_leave() {{\n{_lines(leave)}}}\n"
+        return enter, leave
+
+    def _drive(self, tool: Tool, case: Case) -> str:
+        """The script that drives, with the lines that go in and out."""
+        text = (HERE / f"drive.{self.name}").read_text()
+        moves = dict(zip(("bench_enter", "bench_leave"), self._moves(tool, case), strict=True))
+        if self.name == "fish":  # whose `time` wants one word
+            functions = (f"function {name}\n{_lines(lines)}end\n" for name, lines in moves.items())
+            return "".join([*functions, text])
+        for name, lines in moves.items():
+            text = text.replace(f"      {name}\n", _lines(lines))
+        return text
 
     def _script(self, tool: Tool, case: Case, made: World, gate: str = "") -> list[str]:
         file = made.home / f"{tool.name.replace(' ', '-')}{case.variables}.{self.name}"
-        drive = f"source {HERE}/drive.{self.name}\n"
-        file.write_text(f"{tool.hooks[self.name]}\n{self._moves(tool, case)}{gate}{drive}")
+        file.write_text(f"{tool.hooks[self.name]}\n{gate}{self._drive(tool, case)}")
         return [self.program, *self.script, str(file)]
 
     def _env(
