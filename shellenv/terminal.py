@@ -3,12 +3,17 @@
 In a container a program that stops leaves nobody to come back to: its parent there is an init
 which does not notice. So somebody looks, and then stops the client here as the user's shell
 expects; `fg` makes both go on.
+
+The client asks once for the window's size and begins to listen for changes after that, so that a
+change in between is lost, and what it has asked for may be old by the time it tells the container.
+So we tell it as well.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
+import select
 import signal
 import termios
 import time
@@ -33,8 +38,8 @@ done"""
 """Prints a line each time that the command, the only child of docker's init, is stopped."""
 
 
-REMINDERS = (0.3, 0.7, 2, 5)
-"""Seconds, one after the other."""
+AGAIN = (0.3, 1, 3)
+"""Seconds after which the window's size is told once more, while the client may still be at it."""
 
 
 def run(
@@ -67,14 +72,17 @@ class _Terminal:
         self.env = env
         self.remove = remove
         self.modes = termios.tcgetattr(0)
+        self.changes, self.change = os.pipe()
+        os.set_blocking(self.change, False)
         self.done = False
 
     def run(self) -> End:
+        signal.signal(signal.SIGWINCH, lambda *_: self._note_change())
         # Signals are for the thread that looks after the client: one that another thread took would
         # raise what ends a run (see progress), instead of being passed on.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         _thread.start_new_thread(self._watch, ())
-        _thread.start_new_thread(self._remind, ())
+        _thread.start_new_thread(self._keep_size, ())
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
             end = supervise(
@@ -118,14 +126,33 @@ class _Terminal:
         with suppress(EngineError):
             signal_group(self.engine, self.path, number)
 
-    def _remind(self) -> None:
-        """Tell the client again that the window may have changed, while it is young: it begins to
-        listen only after it has asked once. Runs in a thread."""
-        for pause in REMINDERS:
-            time.sleep(pause)
-            if self.done:
-                return
-            os.killpg(0, signal.SIGWINCH)
+    # The window
+
+    def _note_change(self) -> None:
+        with suppress(BlockingIOError):  # one is as good as many
+            os.write(self.change, b".")
+
+    def _keep_size(self) -> None:
+        """Tell the container the window's size once it runs, and whenever it changes. Runs in a
+        thread, until the connection or the terminal is gone."""
+        waits = iter(AGAIN)
+        with suppress(ShellenvError, OSError):
+            while not self.done:
+                if not self._tell_size():
+                    time.sleep(0.05)
+                elif select.select([self.changes], [], [], next(waits, None))[0]:
+                    os.read(self.changes, 1 << 12)
+
+    def _tell_size(self) -> bool:
+        """False if the container does not run yet."""
+        size = os.get_terminal_size(0)
+        if not all(size):  # it has none
+            return True
+        try:
+            self.engine.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
+        except EngineError:
+            return False
+        return True
 
     # Ctrl-Z
 
@@ -161,5 +188,5 @@ class _Terminal:
         if os.tcgetpgrp(0) == os.getpgrp():
             termios.tcsetattr(0, termios.TCSADRAIN, raw)
         os.kill(client, signal.SIGCONT)
-        os.kill(client, signal.SIGWINCH)
+        self._note_change()
         self._to_group(signal.SIGCONT)

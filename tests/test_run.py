@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dock import Images, engine
-from harness import BIN, TIMEOUT, Home, Result, run, write
+from harness import BIN, TIMEOUT, Home, Result, run, which, write
 from runs import Environment
 from servers import User
 
@@ -321,6 +321,18 @@ def test_ports_are_published_and_networks_joined(project: Environment) -> None:
     options = ["--network", "none"]
     personal(project, "")
     assert project.ok("python3", "-c", code, options=options) == b"['lo']\n"
+
+
+def test_the_windows_size_does_not_depend_on_what_the_client_hears(project: Environment) -> None:
+    client = f'#!/bin/sh\nexec setsid -w {which("docker")} "$@"\n'  # no SIGWINCH gets there
+    write(project.home / "deaf" / "docker", client).chmod(0o755)
+    code = "stty size; until [ $(stty size | tr -d ' ') = 44888 ]; do sleep 0.05; done; echo seen"
+    with project.terminal() as terminal:
+        terminal.type(f"PATH={project.home}/deaf:$PATH {project.words('sh', '-c', code)}")
+        terminal.expect("33 999\r\n")
+        terminal.child.setwinsize(44, 888)
+        terminal.expect("seen\r\n")
+        terminal.wait()
 
 
 def test_a_container_that_is_kept_stays(project: Environment) -> None:
