@@ -84,6 +84,13 @@ class Place(NamedTuple):
         flags = [word for option in never for word in ("-o", option)]
         return ["ssh", "-F", "none", "-S", self.control, *flags]
 
+    def tell(self, command: str, *more: str) -> bool:
+        """Tell the master something (ssh(1), -O); false if there is none, or if it cannot."""
+        from subprocess import DEVNULL, call
+
+        words = [*self.ssh(), "-O", command, *more, "--", "dock"]  # any name will do
+        return call(words, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL) == 0
+
 
 def place(ctx: Context, dock: Dock) -> Place:
     """Where the connection to this dock is, for this user. Nothing is made.

@@ -95,16 +95,16 @@ class Link:
         but ours is gone."""
         forwarding = ("-L", f"{self.place.socket}:{there}")
         if again or self.reused:
-            self.opener.control("cancel", *forwarding)
+            self.place.tell("cancel", *forwarding)
         with suppress(OSError):
             os.unlink(self.place.socket)
-        return self.opener.control("forward", *forwarding)
+        return self.place.tell("forward", *forwarding)
 
     def close(self, gently: bool = False) -> None:
         """End the master and the session; `gently`: once what goes through them has ended."""
         import signal
 
-        self.opener.control("stop" if gently else "exit")
+        self.place.tell("stop" if gently else "exit")
         with suppress(OSError):
             os.killpg(self.session.pid, signal.SIGKILL)
         for stream in (self.session.stdin, self.session.stdout):
@@ -156,18 +156,11 @@ class Opener(NamedTuple):
         """End what `open` is waiting for, in another thread."""
         self.client.running.end()
 
-    def control(self, command: str, *more: str) -> bool:
-        """Tell the master something (ssh(1), -O); false if there is none, or if it cannot."""
-        from subprocess import DEVNULL, call
-
-        words = [*self.place.ssh(), "-O", command, *more, "--", self.dock.moniker]
-        return call(words, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL) == 0
-
     def _has_master(self) -> bool:
         """Is there one, which somebody who was killed has left?"""
         if not os.path.exists(self.place.control):
             return False
-        if self.control("check"):
+        if self.place.tell("check"):
             return True
         with suppress(OSError):
             os.unlink(self.place.control)  # it was killed, too

@@ -212,7 +212,8 @@ KEYS: tuple[Key, ...] = (
         "text",
         "",
         "Ports of containers to publish, as `docker run -p` takes them, separated by commas or on "
-        "lines of their own.",
+        "lines of their own. Those that a run publishes at a dock are ports of this machine's "
+        "`localhost`, too, for the time of the run.",
         "ports = 127.0.0.1:8000:8000",
     ),
     Key(

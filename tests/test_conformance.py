@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -314,6 +315,32 @@ def test_a_background_child_does_not_outlive_the_run(environment: Environment) -
     code = "sleep 86399 & setsid sleep 86398 & (setsid sleep 86397 &) ; sleep 0.2; echo over"
     assert environment.ok("sh", "-c", code) == b"over\n"
     eventually(lambda: not any(pids(f"8639{n}") for n in (7, 8, 9)))
+
+
+# --- ports --------------------------------------------------------------------------------------
+
+SERVER = """import socket, sys
+with socket.create_server(("", int(sys.argv[1]))) as server:
+    print("listening", flush=True)
+    with server.accept()[0] as connection:
+        connection.sendall(b"hello")
+"""
+
+
+def test_a_port_that_is_published_is_here(environment: Environment) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    for _ in range(2):  # the first run leaves nothing in the way of the second
+        with environment.start(
+            *("python3", "-c", SERVER, str(port)), options=["-p", f"{port}:{port}"]
+        ) as child:
+            assert child.stdout
+            assert child.stdout.readline() == b"listening\n"
+            with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection:
+                assert connection.recv(100) == b"hello"
+            assert child.wait(TIMEOUT) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
 
 
 # --- what it is given ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ missing and how to get it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -80,6 +81,20 @@ class Scene(NamedTuple):
         """Say what is done, or why, to whoever wants to know."""
         if not self.quiet:
             say(line)
+
+    def setting(self, key: str) -> str:
+        """What `[shellenv.run]` says; "" if nothing."""
+        entry = self.found.config.get("shellenv.run", key)
+        return entry.value if entry else ""
+
+    def ports(self) -> tuple[str, ...]:
+        """The `-p` of the settings and of the command line."""
+        return (*items(self.setting("ports")), *self.request.ports)
+
+
+def items(value: str) -> list[str]:
+    """The entries of a list: separated by commas or line ends."""
+    return [item.strip() for item in re.split(r"[,\n]", value) if item.strip()]
 
 
 class Environment(Protocol):

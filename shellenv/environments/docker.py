@@ -18,7 +18,7 @@ from shellenv import attach, baseimage, container, dependencies, handover, layer
 from shellenv.cli import say
 from shellenv.container import Container, Mount
 from shellenv.engine import Engine, LostError, cli_settings, local_host
-from shellenv.environments import Scene, is_secret
+from shellenv.environments import Scene, is_secret, items
 from shellenv.errors import ShellenvError
 from shellenv.handover import handing_over
 from shellenv.layers import Account, Image, Recipe
@@ -81,7 +81,7 @@ class Docker:
         self.place = place
         self.engine = Engine(place.host)
         project = scene.project
-        self.target = self._setting("container_dir").rstrip("/") or project.root
+        self.target = scene.setting("container_dir").rstrip("/") or project.root
         if self.target == "/":
             raise ShellenvError("/ cannot be mounted in a container", "go to a project's directory")
         self.account = _account(scene, place, self.target)
@@ -126,7 +126,7 @@ class Docker:
             base=self.base,
             account=self.account,
             target=self.target,
-            setup=self._setting("setup"),
+            setup=scene.setting("setup"),
             dependencies=dependencies.find(scene.project.root),
             source=self.project,
             home=self.home,
@@ -153,21 +153,17 @@ class Docker:
 
     def _more(self) -> Iterator[str]:
         """Options that are docker's own, from the settings and from the command line."""
-        request = self.scene.request
-        if request.gpu or self.scene.found.config.flag("shellenv.run", "gpu"):
+        scene, request = self.scene, self.scene.request
+        if request.gpu or scene.found.config.flag("shellenv.run", "gpu"):
             yield from ("--gpus", "all")
-        if network := request.network or self._setting("network"):
+        if network := request.network or scene.setting("network"):
             yield from ("--network", network)
-        for port in (*_items(self._setting("ports")), *request.ports):
+        for port in scene.ports():
             yield from ("-p", port)
-        for volume in _items(self._setting("volumes")):
-            yield from ("-v", self._volume(self._filled(volume), self.scene.project.root))
+        for volume in items(scene.setting("volumes")):
+            yield from ("-v", self._volume(self._filled(volume), scene.project.root))
         for volume in request.volumes:
-            yield from ("-v", self._volume(volume, self.scene.ctx.cwd))
-
-    def _setting(self, key: str) -> str:
-        entry = self.scene.found.config.get("shellenv.run", key)
-        return entry.value if entry else ""
+            yield from ("-v", self._volume(volume, scene.ctx.cwd))
 
     def _variables(self, image: Image) -> dict[str, str]:
         """What the container's environment has beyond the image's: the project's variables, as
@@ -424,11 +420,6 @@ def _streams() -> Streams:
     size = os.get_terminal_size(0) if tty else None
     text = f"{size.lines} {size.columns}" if size and size.lines and size.columns else ""
     return Streams(foreground, tty, text)
-
-
-def _items(value: str) -> list[str]:
-    """The entries of a list: separated by commas or line ends."""
-    return [item.strip() for item in re.split(r"[,\n]", value) if item.strip()]
 
 
 def _container_name(user: str, project: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
 from shellenv import connect, connection, detached
 from shellenv.cli import say
@@ -14,6 +13,7 @@ from shellenv.environments import Scene
 from shellenv.environments.docker import Docker, Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
+from shellenv.ports import Forwards
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 from shellenv.sync import bar, bracket, report, wish
@@ -62,16 +62,18 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
                 "shellenv: sync-down brings the rest, once that is mended",
             )
 
+    forwards = Forwards(where, moniker, scene.ports(), scene.explain)
+
     def noted(container: str) -> None:
         note = Note(container, where.directory, scene.project.root, os.getpid())
         detached.write(ctx, note)
+        forwards.open()
+
+    def seen(container: str) -> None:
+        forwards.close()
+        detached.forget(ctx, container)
 
     detached.tell(ctx, where, facts)
-    if ports := scene.request.ports:
-        scene.explain(
-            f"shellenv: ports are published at {moniker}; to reach one from here: "
-            f"ssh -N -L PORT:localhost:PORT {moniker}   (-p {ports[0]})"
-        )
     place = Place(
         host=facts.docker_host,
         name=moniker,
@@ -80,7 +82,7 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
         gid=facts.gid,
         driver="json-file",
         noted=noted,
-        seen=partial(detached.forget, ctx),
+        seen=seen,
     )
     if scene.request.sync:
         place = place._replace(before=before, after=after)

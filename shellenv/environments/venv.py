@@ -11,10 +11,11 @@ from shellenv.environment import environment
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.plan import expand
+from shellenv.ports import published
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
 
-CONTAINER_ONLY = ("image", "ports", "volumes", "network")
+CONTAINER_ONLY = ("image", "volumes", "network")
 
 
 class Venv:
@@ -44,8 +45,12 @@ class Venv:
         scene = self.scene
         for name in CONTAINER_ONLY:
             if getattr(scene.request, name):
-                option = {"ports": "-p", "volumes": "-v"}.get(name, f"--{name}")
+                option = "-v" if name == "volumes" else f"--{name}"
                 say(f"shellenv: {option} has no effect in a virtual environment")
+        for option in scene.request.ports:
+            found = published(option)
+            if not found or any(port.number != port.inside for port in found):
+                say(f"shellenv: -p {option} has no effect in a virtual environment")
         env = {**environment(scene.ctx, scene.found), **scene.given()}
         env.update(secrets.values(env))
         scene.explain(self.command_line())
