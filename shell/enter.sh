@@ -3,6 +3,12 @@
 # shellenv/layers.py makes). It takes on what docker cannot pass, then becomes the command, or the
 # best shell that there is.
 
+# refuse STATUS MESSAGE HINT: what is said in a virtual environment, too (shellenv/supervisor.py)
+refuse() {
+  printf 'shellenv: %s\n%s\n' "$2" "$3" >&2
+  exit "$1"
+}
+
 umask "${SHELLENV_UMASK:-0022}"
 if [ -n "$SHELLENV_SIZE" ]; then
   # The client sets it, too, but only once the command runs.
@@ -32,6 +38,10 @@ fi
 unset SHELLENV_UMASK SHELLENV_SIZE SHELLENV_PIPE SHELLENV_WAITED SHELLENV_CODE
 
 if [ $# -gt 0 ]; then
+  case $1 in
+    */*) [ ! -f "$1" ] || [ -x "$1" ] || refuse 126 "cannot run $1: Permission denied" 'is it executable?' ;;
+  esac
+  command -v "$1" >/dev/null || refuse 127 "$1 is not found" 'is it installed, and its directory in PATH?'
   exec "$@"
 fi
 

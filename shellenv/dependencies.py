@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from shellenv import files
+from shellenv.errors import ShellenvError
 from shellenv.shells import quote_posix
 
 LOCKS = (("uv.lock", "uv"), ("poetry.lock", "poetry"), ("Pipfile.lock", "pipenv"))
@@ -34,25 +36,28 @@ class Dependencies(NamedTuple):
 
     `tool` owns the lock file ("" if there is none), `requirements`: there is a requirements.txt,
     `installable`: the project itself can be installed. `contents` are the files that say all
-    that, by their path from the root.
+    that, by their path from the root. `more` are words for pip that the user has added.
     """
 
     tool: str
     requirements: bool
     installable: bool
     contents: tuple[tuple[str, bytes], ...]
+    more: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Is there nothing to install?"""
-        return not (self.tool or self.requirements or self.installable)
+        return not (self.tool or self.requirements or self.installable or self.more)
 
     def __str__(self) -> str:
-        return ", ".join(path for path, _ in self.contents) or "the project"
+        names = [path for path, _ in self.contents if path not in self.more]
+        return ", ".join([*names, *filter(None, [" ".join(self.more)])]) or "the project"
 
 
-def find(root: str) -> Dependencies:
-    """What the project in the directory `root` needs. A file that cannot be read is not there."""
+def find(root: str, install: str = "") -> Dependencies:
+    """What the project in the directory `root` needs, and what `[shellenv.run] install` says beyond
+    its files. A file that cannot be read is not there. Raises ShellenvError for an open quote."""
     contents: dict[str, bytes] = {}
 
     def has(name: str) -> bool:
@@ -71,7 +76,18 @@ def find(root: str) -> Dependencies:
     installable = "setup.py" in contents or _is_package(contents.get("pyproject.toml", b""))
     if not (tool or requirements or installable):
         contents.clear()
-    return Dependencies(tool, requirements, installable, tuple(sorted(contents.items())))
+    more = _words(install)
+    contents.update(_included(root, "", os.fsencode(" ".join(more).replace(" -", "\n-"))))
+    return Dependencies(tool, requirements, installable, tuple(sorted(contents.items())), more)
+
+
+def _words(install: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(install))
+    except ValueError as error:
+        raise ShellenvError(
+            f"[shellenv.run] install = {install}: {error}", "it has words for pip install"
+        ) from error
 
 
 IMPORTABLE = """python -c 'import os, sys, sysconfig
@@ -95,7 +111,7 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
         lines += _bootstrap(found.tool, tools)
         lines.append(
             {
-                "uv": 'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact',
+                "uv": 'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact --python "$VIRTUAL_ENV"',
                 "poetry": "poetry install --no-interaction",
                 "pipenv": "PIPENV_VERBOSITY=-1 pipenv sync",
             }[found.tool]
@@ -103,6 +119,7 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
     wanted = [*(["-r", REQUIREMENTS] if found.requirements else [])]
     if by_pip:
         wanted += ["-e", "."]
+    wanted += map(shlex.quote, found.more)
     if wanted:
         pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"
         lines.append(" ".join([pip, *wanted]))

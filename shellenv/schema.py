@@ -192,6 +192,16 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "shellenv.run",
+        "install",
+        "text",
+        "",
+        "What pip is to install beyond what the project's files ask for, as `pip install` takes "
+        "it: in containers, and by `setup-venv`. (What a run in a container installs by itself is "
+        "gone with the container.)",
+        "install = -r requirements-dev.txt -e .[test]",
+    ),
+    Key(
+        "shellenv.run",
         "gpu",
         "yes or no",
         "no",

@@ -47,7 +47,8 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         )
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
     _check_place(ctx, project, path)
-    needed = dependencies.find(project.root)
+    more = found.config.get("shellenv.run", "install")
+    needed = dependencies.find(project.root, more.value if more else "")
     raise_when_ended()
     env = _outside(ctx)
     shown = paths.tilde(ctx, path)

@@ -154,7 +154,10 @@ class _Supervisor:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(self.argv[0], self.argv, self.env)
         except FileNotFoundError:
-            say(f"shellenv: {self.argv[0]} is not found", "is its directory in PATH?")
+            say(
+                f"shellenv: {self.argv[0]} is not found",
+                "is it installed, and its directory in PATH?",
+            )
             os._exit(127)
         except BaseException as error:
             what = error.strerror if isinstance(error, OSError) else error

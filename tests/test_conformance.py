@@ -96,8 +96,14 @@ def test_what_is_not_there_is_127_and_what_cannot_be_executed_126(
     environment: Environment,
 ) -> None:
     write(environment.root / "data", "no program")
-    assert environment.run("no-such-command").status == 127
-    assert environment.run("./data").status == 126
+    for command, status, message in (
+        ("no-such-command", 127, b"shellenv: no-such-command is not found"),
+        ("./data", 126, b"shellenv: cannot run ./data: Permission denied"),
+    ):
+        with environment.start(command) as child:
+            stderr = child.communicate(timeout=TIMEOUT)[1]
+        assert child.returncode == status
+        assert stderr.splitlines().count(message) == 1
 
 
 # --- streams ------------------------------------------------------------------------------------

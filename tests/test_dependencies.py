@@ -49,6 +49,22 @@ def test_requirements_include_what_they_include(tmp_path: Path) -> None:
     assert install(tmp_path) == [f"{PIP} -r requirements.txt"]
 
 
+def test_what_the_user_adds_is_installed_with_the_rest(tmp_path: Path) -> None:
+    file(tmp_path / "setup.py")
+    file(tmp_path / "dev.txt", "-r more.txt\n")
+    file(tmp_path / "more.txt")
+    found = find(str(tmp_path), "-r dev.txt -e '.[test]'\n pytest")
+    assert [path for path, _ in found.contents] == ["dev.txt", "more.txt", "setup.py"]
+    assert commands(found, uv=False, tools="")[-1] == f"{PIP} -e . -r dev.txt -e '.[test]' pytest"
+    assert str(found) == "more.txt, setup.py, -r dev.txt -e .[test] pytest"
+    assert not find(str(tmp_path / "empty"), "pytest").empty
+
+
+def test_a_quote_that_is_open_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ShellenvError, match="install = 'a: No closing quotation"):
+        find(str(tmp_path), "'a")
+
+
 def test_a_project_that_can_be_installed_is_so_in_an_editable_way(tmp_path: Path) -> None:
     file(tmp_path / "setup.py")
     file(tmp_path / "setup.cfg")

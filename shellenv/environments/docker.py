@@ -127,7 +127,7 @@ class Docker:
             account=self.account,
             target=self.target,
             setup=scene.setting("setup"),
-            dependencies=dependencies.find(scene.project.root),
+            dependencies=dependencies.find(scene.project.root, scene.setting("install")),
             source=self.project,
             home=self.home,
             indexes={name: own[name] for name in dependencies.INDEXES if own.get(name)},
