@@ -97,6 +97,11 @@ with open(path, "w", encoding=sys.getfilesystemencoding()) as file:
 """Makes the current directory importable, behind everything else."""
 
 
+UV_SYNC = 'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact --python "$VIRTUAL_ENV"'
+"""With `--python`, because uv would replace an environment of another Python than .python-version
+says."""
+
+
 def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
     """Lines of sh that install it all into the virtual environment $VIRTUAL_ENV, the current
     directory being the root.
@@ -111,7 +116,7 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
         lines += _bootstrap(found.tool, tools)
         lines.append(
             {
-                "uv": 'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact --python "$VIRTUAL_ENV"',
+                "uv": UV_SYNC,
                 "poetry": "poetry install --no-interaction",
                 "pipenv": "PIPENV_VERBOSITY=-1 pipenv sync",
             }[found.tool]

@@ -94,7 +94,10 @@ def test_a_pyproject_that_holds_settings_of_tools_is_no_package(
 @pytest.mark.parametrize(
     ("lock", "command"),
     [
-        ("uv.lock", 'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact'),
+        (
+            "uv.lock",
+            'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact --python "$VIRTUAL_ENV"',
+        ),
         ("poetry.lock", "poetry install --no-interaction"),
         ("Pipfile.lock", "PIPENV_VERBOSITY=-1 pipenv sync"),
     ],

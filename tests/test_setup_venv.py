@@ -198,6 +198,16 @@ def test_a_lock_file_is_for_the_tool_that_owns_it(home: Home) -> None:
     assert (packages / "bin" / "python").exists()
 
 
+def test_the_python_that_is_asked_for_is_used_also_where_uv_would_take_another(home: Home) -> None:
+    root = home.project("locked")
+    write(root / "pyproject.toml", '[project]\nname = "locked"\nversion = "1"\n')
+    assert run([BIN / "uv", "lock", "--offline", "--no-cache", "-q"], home.env, root).status == 0
+    write(root / ".python-version", "3.99\n")
+    done = home.shellenv("setup-venv", "--python", "python3", cwd=root)
+    assert done.status == 0, done
+    assert (home.path / ".venv" / "locked" / "bin" / "pip").exists()
+
+
 def wait_for(path: Path) -> None:
     end = time.monotonic() + TIMEOUT
     while not path.exists() or not path.read_text():
