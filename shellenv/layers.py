@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shellenv import dependencies, installation
+from shellenv import dependencies, installation, scm
 from shellenv.baseimage import Base, component
 from shellenv.cli import say
 from shellenv.container import Mount, mount_words
@@ -216,7 +216,9 @@ def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: s
         f"command -v python >/dev/null || {without}",
         *dependencies.commands(recipe.dependencies, uv=False, tools=f"{PREFIX}/tools"),
     ]
-    script = _exports({**recipe.indexes, "HOME": account.home}) + "\n".join(lines) + "\n"
+    given = scm.variables(recipe.root, recipe.dependencies, docker.env)
+    given.update(recipe.indexes, HOME=account.home)
+    script = _exports(given) + "\n".join(lines) + "\n"
     words = ["--user", f"{account.uid}:{account.gid}", "--workdir", recipe.target]
     words += ["--entrypoint", "sh", *mount_words(recipe.source), *mount_words(recipe.home)]
     words += [first.tag, "-s"]

@@ -260,6 +260,20 @@ def test_an_installed_project_is_the_one_that_is_edited(project: Environment) ->
     assert (project.root / "thing.egg-info").stat().st_uid == project.user.uid
 
 
+def test_a_version_that_git_knows_is_known_where_there_is_no_git(project: Environment) -> None:
+    variable = "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_TAGGED"  # which setuptools-scm goes by
+    code = f"import os; from setuptools import setup\nsetup(\nversion=os.environ['{variable}'],\n"
+    write(project.root / "setup.py", f"# setuptools_scm\n{code}name='tagged')\n")
+    project.user.own(project.root)
+    who = [word for key in ("name", "email") for word in ("-c", f"user.{key}=me")]
+    for words in (["init"], ["commit", "--allow-empty", "-m", "x"], ["tag", "v3.1"]):
+        done = run([*project.as_user(), "git", *who, *words], project.env, project.root)
+        assert done.status == 0, done
+    said(project)
+    code = "from importlib.metadata import version; print(version('tagged'))"
+    assert project.ok("python3", "-c", code) == b"3.1\n"
+
+
 def test_a_lock_file_is_for_the_tool_that_owns_it(project: Environment) -> None:
     write(
         project.root / "pyproject.toml",
