@@ -14,6 +14,15 @@ from shellenv.errors import ShellenvError
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 
 
+PASSED_OVER = (
+    *("features", "containerEnv", "remoteEnv", "mounts", "runArgs", "appPort", "privileged"),
+    *("capAdd", "securityOpt", "initializeCommand", "onCreateCommand", "updateContentCommand"),
+    *("postCreateCommand", "postStartCommand", "postAttachCommand"),
+)
+"""What of a devcontainer.json would change a run and does not: for that there is [shellenv.run].
+(Who one is there, and where the project is, is the same in all containers.)"""
+
+
 class Build(NamedTuple):
     """A `docker build`: paths are absolute."""
 
@@ -25,11 +34,12 @@ class Build(NamedTuple):
 
 class Base(NamedTuple):
     """An image to start from. `reason` is a clause that says why; with `build` it is the
-    project's own, and `reference` the name it gets."""
+    project's own, and `reference` the name it gets. `notice` is what people should know of it."""
 
     reference: str
     reason: str
     build: Build | None = None
+    notice: str = ""
 
 
 def choose(config: Config, root: str, name: str, user: str, option: str = "") -> Base:
@@ -107,6 +117,8 @@ def _devcontainer(root: str, file: str, name: str, user: str) -> Base | None:
         raise ShellenvError(f"{path} does not parse: {error}", hint) from error
     if not isinstance(found, dict):
         raise ShellenvError(f"{path} is no JSON object", hint)
+    passed_over = ", ".join(name for name in PASSED_OVER if found.get(name))
+    notice = f"of {file} these do not count here: {passed_over}" if passed_over else ""
     build = _object(found.get("build"))
     dockerfile = build.get("dockerfile") or build.get("dockerFile") or found.get("dockerFile")
     if isinstance(dockerfile, str):
@@ -121,10 +133,11 @@ def _devcontainer(root: str, file: str, name: str, user: str) -> Base | None:
                 tuple((str(key), str(value)) for key, value in _object(build.get("args")).items()),
                 str(build.get("target") or ""),
             ),
+            notice,
         )
     image = found.get("image")
     if isinstance(image, str) and image:
-        return Base(image, f"{file} names it")
+        return Base(image, f"{file} names it", notice=notice)
     raise ShellenvError(f"{path} names neither an image nor a build", hint)
 
 

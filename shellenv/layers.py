@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shellenv import dependencies, installation, scm
+from shellenv import dependencies, dockerfile, installation, scm
 from shellenv.baseimage import Base, component
 from shellenv.cli import say
 from shellenv.container import Mount, mount_words
@@ -92,7 +92,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
     """The image for `recipe`, made if it is not there. Raises ShellenvError if that fails."""
     base = _base(engine, recipe)
     if base is None:
-        docker.fetch(recipe.base)
+        docker.fetch(recipe.base, recipe.root)
         base = _base(engine, recipe)
         if base is None:
             raise ShellenvError(
@@ -105,7 +105,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
         return found
     source, image = recipe.base.reference, _inspect(engine, tags[0])
     if image is None:
-        say(f"shellenv: making {tags[0]} from {source}, once")
+        say(f"shellenv: making {tags[0]} from {source}, once", recipe.base.notice)
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
     labels = {PROJECT: recipe.root}
     engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
@@ -133,7 +133,7 @@ class Docker:
         self.labels = labels
         self.explain = explain
 
-    def fetch(self, base: Base) -> None:
+    def fetch(self, base: Base, root: str) -> None:
         """Build the base image if it is the project's own, else pull it."""
         if base.build is None:
             words = ["pull", base.reference]
@@ -141,7 +141,7 @@ class Docker:
         else:
             build = base.build
             words = ["build", "--tag", base.reference, "--file", build.dockerfile]
-            words += ["--label", f"shellenv.key={_build_key(base)}"]
+            words += ["--label", f"shellenv.key={_build_key(base, root)}"]
             words += ["--target", build.target] if build.target else []
             words += [word for k, v in build.args for word in ("--build-arg", f"{k}={v}")]
             words += [build.context]
@@ -274,7 +274,7 @@ def _base(engine: Engine, recipe: Recipe) -> Any:
     found = engine.get(f"/images/{base.reference}/json")
     if found and base.build:
         labels = found["Config"].get("Labels") or {}
-        return found if labels.get("shellenv.key") == _build_key(base) else None
+        return found if labels.get("shellenv.key") == _build_key(base, recipe.root) else None
     return found
 
 
@@ -301,18 +301,10 @@ def _tags(recipe: Recipe, base_id: str) -> list[str]:
     return [f"shellenv/{name}:{key}" for key in (first, digest(first, *how, *files))]
 
 
-def _build_key(base: Base) -> str:
-    """What the image that a Dockerfile makes depends on: the directory that it is in."""
-    build = base.build
-    assert build is not None
-    parts: list[str | bytes] = [*map(str, build)]
-    for directory, names, files in os.walk(os.path.dirname(build.dockerfile)):
-        names.sort()
-        if directory.count("/") - build.dockerfile.count("/") > 4:
-            names.clear()
-        for file in sorted(files):
-            parts += [file, _content(f"{directory}/{file}")]
-    return digest(*parts)
+def _build_key(base: Base, root: str) -> str:
+    """What the image that a Dockerfile makes depends on."""
+    assert base.build is not None
+    return digest(*map(str, base.build), *dockerfile.parts(base.build, root))
 
 
 def _content(path: str) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from places import context, file
 
-from shellenv import baseimage, config, engine
+from shellenv import baseimage, config, dockerfile, engine
 from shellenv.baseimage import Base, Build
 from shellenv.dependencies import commands, find
 from shellenv.errors import ShellenvError
@@ -167,6 +167,52 @@ def test_a_devcontainer_may_be_built(tmp_path: Path) -> None:
     args = (("A", "// no comment"), ("B", "1"))
     build = Build(f"{tmp_path}/Dockerfile", str(tmp_path), args, "dev")
     assert choose(tmp_path).build == build
+
+
+def test_what_of_a_devcontainer_does_not_count_is_said(tmp_path: Path) -> None:
+    text = """{"image": "d", "features": {"a": {}}, "mounts": [], "remoteUser": "dev",
+               "postCreateCommand": "make", "customizations": {"vscode": {}}}"""
+    file(tmp_path / ".devcontainer.json", text)
+    notice = "of .devcontainer.json these do not count here: features, postCreateCommand"
+    assert choose(tmp_path).notice == notice
+
+
+def dockerfile_parts(root: Path, text: str) -> set[str]:
+    path = file(root / "docker" / "base" / "Dockerfile", text)
+    found = [*dockerfile.parts(Build(str(path), str(root)), str(root))]
+    return {str(name).removeprefix(f"{root}/") for name in found[::2]} - {"docker/base/Dockerfile"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("FROM a\nADD requirements.txt /tmp\n", {"requirements.txt"}),
+        ('copy --chown=1 ["setup.py", "requirements.txt", "/"]', {"requirements.txt", "setup.py"}),
+        ("COPY a \\\n *.txt \\\n /", {"requirements.txt"}),
+        ("COPY --from=build setup.py /", set()),
+        ("COPY . /app", set()),
+        ("COPY src /app\n# COPY setup.py /\nRUN ADD setup.py /", set()),
+    ],
+)
+def test_an_image_depends_on_the_files_that_its_dockerfile_copies(
+    tmp_path: Path, text: str, found: set[str]
+) -> None:
+    for name in ("requirements.txt", "setup.py", "src/a.py"):
+        file(tmp_path / name)
+    assert dockerfile_parts(tmp_path, text) == found
+
+
+def test_an_image_depends_on_what_is_beside_its_dockerfile(tmp_path: Path) -> None:
+    file(tmp_path / "docker" / "base" / "etc" / "conf")
+    assert dockerfile_parts(tmp_path, "FROM a") == {"docker/base/etc/conf"}
+
+
+def test_an_image_does_not_depend_on_the_whole_project(tmp_path: Path) -> None:
+    path = file(tmp_path / "Dockerfile", "FROM a\nCOPY a.py /\n")
+    for name in ("a.py", "b.py"):
+        file(tmp_path / name)
+    found = [*dockerfile.parts(Build(str(path), str(tmp_path)), str(tmp_path))]
+    assert found[::2] == [str(path), f"{tmp_path}/a.py"]
 
 
 @pytest.mark.parametrize(
