@@ -233,7 +233,8 @@ KEYS: tuple[Key, ...] = (
         "",
         "What else to mount, as `docker run -v` takes it, separated by commas or on lines of their "
         "own. A relative path starts at the project's directory; `~`, `$NAME` and `${NAME}`, "
-        "`{project_root}`, `{project}`, `{user}` and `{home}` are replaced.",
+        "`{project_root}`, `{project}`, `{user}` and `{home}` are replaced. At a dock what is not "
+        "the project's is the dock's, home directories too, and has to be there.",
         "volumes = ~/data:/data:ro",
     ),
     Key(

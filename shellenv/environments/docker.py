@@ -46,11 +46,12 @@ class Place(NamedTuple):
     """Where the containers are.
 
     `host` is the engine's address (as in DOCKER_HOST), `name` what people call it, `source` the
-    project's directory on the engine's machine, where `uid` and `gid` are the user's. `before` and
-    `after` bracket everything that uses that directory; `after` is called if `before` returned,
-    whatever came then. `driver` is docker's log driver: `none` keeps no output. `noted` is told the
-    container's name before a run that goes on if the connection to the engine is lost, and `seen`
-    once its end was seen; None where a container lives no longer than the run.
+    project's directory on the engine's machine, where `uid` and `gid` are the user's and `home` is
+    their home directory; `elsewhere`: that is not this machine. `before` and `after` bracket
+    everything that uses that directory; `after` is called if `before` returned, whatever came then.
+    `driver` is docker's log driver: `none` keeps no output. `noted` is told the container's name
+    before a run that goes on if the connection to the engine is lost, and `seen` once its end was
+    seen; None where a container lives no longer than the run.
     """
 
     host: str
@@ -58,6 +59,8 @@ class Place(NamedTuple):
     source: str
     uid: int
     gid: int
+    home: str
+    elsewhere: bool = False
     before: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
     driver: str = "none"
@@ -161,9 +164,9 @@ class Docker:
         for port in scene.ports():
             yield from ("-p", port)
         for volume in items(scene.setting("volumes")):
-            yield from ("-v", self._volume(self._filled(volume), scene.project.root))
+            yield from self._volume(self._filled(volume), scene.project.root)
         for volume in request.volumes:
-            yield from ("-v", self._volume(volume, scene.ctx.cwd))
+            yield from self._volume(volume, scene.ctx.cwd)
 
     def _variables(self, image: Image) -> dict[str, str]:
         """What the container's environment has beyond the image's: the project's variables, as
@@ -209,19 +212,26 @@ class Docker:
         """A configured volume with dockerutils' replacements and the user's variables."""
         scene = self.scene
         words = {"project_root": scene.project.root, "user": self.account.user}
-        words.update(project=scene.project.name, home=scene.ctx.home or "")
+        words.update(project=scene.project.name, home=self.place.home)
         text = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
-        env = scene.ctx.shell_env or scene.ctx.env
+        env = {**(scene.ctx.shell_env or scene.ctx.env), "HOME": self.place.home}
         return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: env.get(m[1] or m[2], ""), text)
 
-    def _volume(self, volume: str, directory: str) -> str:
-        """`volume` with the host's part absolute: relative to `directory`, or from `~`."""
+    def _volume(self, volume: str, directory: str) -> list[str]:
+        """The options for `volume`, its host's part being relative to `directory`, from `~`, or
+        absolute; what is below the project's root is so on the engine's machine."""
+        root, place = self.scene.project.root, self.place
         host, separator, rest = volume.partition(":")
         if separator and host.startswith("~"):
-            host = f"{self.scene.ctx.home or ''}{host[1:]}" if host[1:2] in ("", "/") else host
+            host = f"{place.home}{host[1:]}" if host[1:2] in ("", "/") else host
         elif separator and (host in (".", "..") or "/" in host) and not host.startswith("/"):
             host = os.path.normpath(f"{directory}/{host}")
-        return f"{host}{separator}{rest}"
+        if f"{host}/".startswith(f"{root}/"):
+            host = place.source + host[len(root) :]
+        target, _, mode = rest.partition(":")
+        if place.elsewhere and host.startswith("/") and mode in ("", "rw", "ro"):
+            return container.mount_words(Mount(host, target, readonly=mode == "ro"), strict=True)
+        return ["-v", f"{host}{separator}{rest}"]
 
     # Running it
 
@@ -370,6 +380,7 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
         source=scene.project.root,
         uid=os.getuid(),
         gid=os.getgid(),
+        home=scene.ctx.home or "",
     )
     return Docker(scene, place)
 

@@ -80,6 +80,8 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
         source=directory(found, facts),
         uid=facts.uid,
         gid=facts.gid,
+        home=facts.home,
+        elsewhere=True,
         driver="json-file",
         noted=noted,
         seen=seen,

@@ -1,5 +1,4 @@
-"""What `-p` publishes, as docker reads it, and what is said where it cannot be brought here from a
-dock. That it can be is in test_conformance.py."""
+"""Ports and volumes of runs at a dock, which is another machine."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from dock import Images, RealDock
-from harness import TIMEOUT
+from harness import TIMEOUT, write
 from runs import Environment
 from servers import User
 
@@ -60,3 +59,28 @@ def test_a_port_that_cannot_be_brought_here_is_said_and_the_run_goes_on(
         assert f"shellenv: -p 81 is published at {dock} alone" in said
         with socket.create_connection(("127.0.0.1", port), TIMEOUT):
             taken.accept()[0].close()  # and not ssh
+
+
+@pytest.mark.needs("setpriv", "docker")
+def test_volumes_are_the_docks_and_those_of_the_project_the_projects_there(
+    environment: Environment, real_dock: RealDock
+) -> None:
+    write(environment.root / "sub" / "dir" / "file", "project ")
+    environment.user.own(environment.root)
+    real_dock.exec_as_user("sh", "-c", "mkdir data; echo dock >data/file")
+    personal = environment.home / ".config" / "shellenv" / "projects" / "api.cfg"
+    write(personal, "[shellenv.run]\nvolumes = ~/data:/one:ro, $HOME/data:/two\n")
+    environment.user.own(personal.parent)
+    code = "cat /four/file /one/file /two/file; touch /two/made; ! touch /one/x 2>/dev/null"
+    found = environment.ok("sh", "-c", code, cwd="sub", options=["-v", "./dir:/four"])
+    assert found == b"project dock\ndock\n"
+    assert real_dock.exec_as_user("ls", "data") == "file\nmade\n"
+
+
+@pytest.mark.needs("setpriv", "docker")
+def test_a_volume_that_is_here_and_not_there_is_said(environment: Environment) -> None:
+    here = write(environment.home / "data", "")
+    with environment.start("true", options=["-v", f"{here}:/data"]) as child:
+        stderr = child.communicate(timeout=TIMEOUT)[1].decode()
+    assert child.returncode == 1
+    assert f"bind source path does not exist: {here}" in stderr
