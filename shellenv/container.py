@@ -6,6 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+SHARED_GIB = 8
+"""How much programs may have in /dev/shm, which on a machine is half of its memory. Docker's own 64
+MB are too little for processes that hand each other data (PyTorch's are known for it)."""
+
 
 class Mount(NamedTuple):
     """Something of the engine's machine at a path of the container: a directory (`bind`), or a
@@ -46,6 +50,7 @@ def words(wanted: Container, is_secret: Callable[[str], bool], by_hand: bool = F
     """
     found = [*([] if wanted.keep else ["--rm"]), "--init"]
     found += [f"-{'i' * wanted.stdin}{'t' * wanted.tty}"] if wanted.stdin or wanted.tty else []
+    found += ["--shm-size", f"{SHARED_GIB}g"]
     if not by_hand:
         found += ["--name", wanted.name, "--log-driver", wanted.driver]
         for name, value in wanted.labels.items():
@@ -75,6 +80,7 @@ def body(wanted: Container) -> dict[str, Any]:
         "HostConfig": {
             "AutoRemove": not wanted.keep,
             "Init": True,
+            "ShmSize": SHARED_GIB << 30,
             "LogConfig": {"Type": wanted.driver},
             "Mounts": [
                 {

@@ -416,6 +416,18 @@ def test_the_locale_is_utf_8(environment: Environment) -> None:
     assert environment.ok("python3", "-c", code).decode() == "utf-8 UTF-8 é\n"
 
 
+def test_the_time_is_that_of_my_time_zone(environment: Environment) -> None:
+    code = "import time; print(time.strftime('%H %Z', time.localtime(0)))"
+    found = environment.ok("python3", "-c", code, env={"TZ": "Asia/Tokyo"})
+    assert found == b"09 JST\n"
+
+
+def test_programs_can_share_memory(environment: Environment) -> None:
+    name = f"/dev/shm/shellenv-{os.getpid()}"
+    code = f"head -c 100000000 /dev/zero >{name} && wc -c <{name}; rm {name}"
+    assert environment.ok("sh", "-c", code) == b"100000000\n"
+
+
 def test_one_is_oneself(environment: Environment) -> None:
     user = environment.user
     code = "id -u; id -g; id -un; echo $USER; echo $HOME; echo ~; echo ~$USER"

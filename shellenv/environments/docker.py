@@ -11,7 +11,7 @@ import re
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from shellenv import attach, baseimage, container, dependencies, handover, layers, terminal
@@ -30,8 +30,8 @@ LANG = "C.UTF-8"
 MACHINE, PROCESS = "shellenv.machine", "shellenv.process"
 """The labels that say which run a container belongs to."""
 
-PASSED = ("TERM", "COLORTERM")
-"""What of the user's own environment a container gets."""
+PASSED = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR")
+"""What of the user's own environment a container gets, besides the time zone."""
 
 
 def _nothing() -> None:
@@ -175,6 +175,8 @@ class Docker:
         own = scene.ctx.shell_env or scene.ctx.env
         plan = scene.found.plan
         set_here = {name: own[name] for name in PASSED if own.get(name)}
+        if zone := _time_zone(own):
+            set_here["TZ"] = zone
         set_here.update(LANG=LANG, HOME=self.account.home, USER=self.account.user)
         path = image.env.get("PATH", layers.PATH)
         known = {**scene.ctx.env, **set_here, "PATH": path}
@@ -431,6 +433,15 @@ def _streams() -> Streams:
     size = os.get_terminal_size(0) if tty else None
     text = f"{size.lines} {size.columns}" if size and size.lines and size.columns else ""
     return Streams(foreground, tty, text)
+
+
+def _time_zone(env: Mapping[str, str]) -> str:
+    """The user's time zone, by its name; "" for what containers have anyway, or has no name."""
+    try:
+        zone = env.get("TZ") or os.readlink("/etc/localtime").rpartition("/zoneinfo/")[2]
+    except OSError:
+        return ""
+    return "" if zone in ("UTC", "Etc/UTC") else zone
 
 
 def _container_name(user: str, project: str) -> str:
