@@ -88,8 +88,9 @@ def find(engine: Engine, recipe: Recipe) -> Image:
     return _inspect(engine, tag) or Image(tag, {}, built=False)
 
 
-def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
-    """The image for `recipe`, made if it is not there. Raises ShellenvError if that fails."""
+def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> Image:
+    """The image for `recipe`, made if it is not there, or in any case if it is to be made `anew`.
+    Raises ShellenvError if that fails."""
     base = _base(engine, recipe)
     if base is None:
         docker.fetch(recipe.base, recipe.root)
@@ -100,10 +101,10 @@ def make(engine: Engine, recipe: Recipe, docker: Docker) -> Image:
                 "docker image ls lists its images",
             )
     tags = _tags(recipe, base["Id"])
-    found = _inspect(engine, tags[-1])
+    found, image = (None if anew else _inspect(engine, tag) for tag in reversed(tags))
     if found is not None:
         return found
-    source, image = recipe.base.reference, _inspect(engine, tags[0])
+    source = recipe.base.reference
     if image is None:
         say(f"shellenv: making {tags[0]} from {source}, once", recipe.base.notice)
         image = _first(engine, recipe, docker, source, tags[0], _env(base))

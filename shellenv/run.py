@@ -76,6 +76,7 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     add("--network", metavar="NET", default="",
         help="the container's network, as docker run --network")  # fmt: skip
     add("--no-sync", action="store_true", help="neither bring changes to the dock nor back")
+    add("--recreate", action="store_true", help="make the container's image anew")
     add("--print", action="store_true", help="print the command line, and run nothing")
     add("--keep", action="store_true", help="do not remove the container at the end")
     add("-q", "--quiet", action="store_true", help="say only what needs you")
@@ -103,6 +104,7 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
         sync=not chosen.no_sync,
         keep=chosen.keep,
         quiet=chosen.quiet,
+        recreate=chosen.recreate,
     )
 
 

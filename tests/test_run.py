@@ -242,6 +242,16 @@ def test_what_is_installed_is_installed_once_for_the_same_files(project: Environ
         more.unlink()
 
 
+def test_an_image_is_made_anew_when_that_is_asked_for(project: Environment) -> None:
+    personal(project, "[shellenv.run]\nsetup = cat /proc/sys/kernel/random/uuid >/made\n")
+    said(project)
+    first = project.ok("cat", "/made")
+    text = said(project, "--recreate")
+    assert "shellenv: making" in text
+    assert "shellenv: installing" in text
+    assert project.ok("cat", "/made") != first
+
+
 def test_an_installed_project_is_the_one_that_is_edited(project: Environment) -> None:
     write(
         project.root / "setup.py",

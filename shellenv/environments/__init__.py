@@ -39,6 +39,7 @@ class Request(NamedTuple):
     sync: bool = True
     keep: bool = False
     quiet: bool = False
+    recreate: bool = False
 
 
 class Scene(NamedTuple):

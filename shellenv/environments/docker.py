@@ -107,7 +107,8 @@ class Docker:
         self.place.before()
         lost = False
         try:
-            image = layers.make(self.engine, self._recipe(), self._cli())
+            anew = self.scene.request.recreate
+            image = layers.make(self.engine, self._recipe(), self._cli(), anew)
             self.scene.explain(self._shown(image))
             return self._supervised(image, secrets)
         except LostError:

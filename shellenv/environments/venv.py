@@ -15,7 +15,7 @@ from shellenv.ports import published
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
 
-CONTAINER_ONLY = ("image", "volumes", "network")
+CONTAINER_ONLY = ("image", "volumes", "network", "recreate")
 
 
 class Venv:

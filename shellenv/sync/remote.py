@@ -219,8 +219,8 @@ class Remote:
             why = state.splitlines()[-1].removeprefix("cannot ")
             raise ShellenvError(
                 f"cannot use {self.label}:{os.path.dirname(root)}: {why}",
-                f"make a directory for {user} there, or set [shellenv.sync] remote_root in your "
-                "own dockerutils.cfg",
+                f"ssh-dock {self.label} -- sudo install -d -o {user} {os.path.dirname(root)}; or "
+                "[shellenv.sync] remote_root = ~/workspace in ~/.config/shellenv/dockerutils.cfg",
             )
         return Place(
             user,
