@@ -44,11 +44,11 @@ class Base(NamedTuple):
 
 def choose(config: Config, root: str, name: str, user: str, option: str = "") -> Base:
     """The image by the rules, first match wins: `option` (--image), [shellenv.run] image, the
-    project's one directory in docker/, devcontainer.json, the default.
+    project's one directory in docker/ or the one called base, devcontainer.json, the default.
 
     Either of the first two may name a directory in docker/. Raises ShellenvError for a project
-    with several such directories of which none is named, and for a devcontainer.json that does
-    not parse or names neither an image nor a build.
+    with several such directories of which none is named or called base, and for a devcontainer.json
+    that does not parse or names neither an image nor a build.
     """
     if option:
         return _named(option, root, name, user, f"--image {option}")
@@ -59,6 +59,8 @@ def choose(config: Config, root: str, name: str, user: str, option: str = "") ->
     own = sorted(own_images(root))
     if len(own) == 1:
         return _named(own[0], root, name, user, f"docker/{own[0]} is the project's only image")
+    if "base" in own:  # what dockerutils' users work in, beside those for notebooks and tests
+        return _named("base", root, name, user, "docker/base is the project's base image")
     if own:
         raise ShellenvError(
             f"docker/ has several images: {', '.join(own)}",

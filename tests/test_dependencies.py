@@ -155,6 +155,8 @@ def test_of_several_images_one_must_be_named(tmp_path: Path) -> None:
         file(tmp_path / "docker" / name / "Dockerfile")
     with pytest.raises(ShellenvError, match=r"docker/ has several images: a, b"):
         choose(tmp_path)
+    file(tmp_path / "docker" / "base" / "Dockerfile")  # as dockerutils' users call it
+    assert choose(tmp_path).reference == "my-api-base:me"
 
 
 def test_a_devcontainer_may_be_built(tmp_path: Path) -> None:
