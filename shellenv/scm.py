@@ -24,6 +24,8 @@ class Tool(NamedTuple):
 
 TOOLS = (
     Tool(r"hatch[-_]vcs", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+    # An old one does not know the names of variables for names with a hyphen
+    Tool(r"setuptools[-_]scm[^\"'\n]*<=?\s*[1-8]\b", "SETUPTOOLS_SCM_PRETEND_VERSION"),
     Tool(r"setuptools[-_]scm", "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{}", named=True),
     Tool(r"source\s*=\s*[\"']scm[\"']", "PDM_BUILD_SCM_VERSION"),
     Tool(r"\bpbr\b", "PBR_VERSION"),
@@ -40,12 +42,21 @@ def variables(root: str, needed: Dependencies, env: Mapping[str, str]) -> dict[s
     tool = next((tool for tool in TOOLS if re.search(tool.mention, text)), None)
     if tool is None or not needed.installable:
         return {}
-    name = re.search(r"(?:^|\bsetup\()\s*name\s*=\s*[\"']?([\w.-]+)", text, re.M)
-    if tool.named and name is None:
-        return {}
-    found = version(_described(root, env))
-    key = re.sub(r"[-_.]+", "_", name[1]).upper() if name else ""
+    name = _name(text) if tool.named else ""
+    found = version(_described(root, env)) if name or not tool.named else ""
+    key = re.sub(r"[-_.]+", "_", name).upper()
     return {tool.variable.format(key): found} if found else {}
+
+
+def _name(text: str) -> str:
+    """The package's name in pyproject.toml, setup.cfg or setup.py; "" if it is not clear."""
+    for pattern in (
+        r"^\[(?:project|metadata)\]\s*$(?:\n(?!\[).*)*?\nname\s*=\s*[\"']?([\w.-]+)",
+        r"(?:^|[(,])\s*name\s*=\s*[\"']([\w.-]+)[\"']\s*[,)]",
+    ):
+        if match := re.search(pattern, text, re.M):
+            return match[1]
+    return ""
 
 
 def version(described: str) -> str:

@@ -47,13 +47,15 @@ def test_the_version_is_the_one_after_the_tags(described: str, version: str) -> 
     ("text", "variable"),
     [
         ('requires = ["setuptools-scm>=8"]', "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_A_THING"),
+        ('requires = ["setuptools_scm<8.0"]', "SETUPTOOLS_SCM_PRETEND_VERSION"),
         ('requires = ["hatch-vcs", "setuptools-scm"]', "SETUPTOOLS_SCM_PRETEND_VERSION"),
         ('version = {source = "scm"}', "PDM_BUILD_SCM_VERSION"),
         ('requires = ["pbr"]', "PBR_VERSION"),
     ],
 )
 def test_each_tool_is_told_by_its_own_variable(tmp_path: Path, text: str, variable: str) -> None:
-    pyproject = f'[build-system]\n{text}\n[project]\nname = "a.Thing"\n'
+    others = '[[tool.notes.type]]\nname = "News"\n'
+    pyproject = f'[build-system]\n{text}\n{others}[project]\nreadme = "x"\nname = "a.Thing"\n'
     file(tmp_path / "pyproject.toml", pyproject)
     file(tmp_path / "uv.lock", 'name = "hatch-vcs"\n')
     git(tmp_path, "init")
