@@ -118,7 +118,7 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
             {
                 "uv": UV_SYNC,
                 "poetry": "poetry install --no-interaction",
-                "pipenv": "PIPENV_VERBOSITY=-1 pipenv sync",
+                "pipenv": "PIPENV_VERBOSITY=-1 pipenv sync --dev",
             }[found.tool]
         )
     wanted = [*(["-r", REQUIREMENTS] if found.requirements else [])]

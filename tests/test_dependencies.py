@@ -99,7 +99,7 @@ def test_a_pyproject_that_holds_settings_of_tools_is_no_package(
             'UV_PROJECT_ENVIRONMENT="$VIRTUAL_ENV" uv sync --frozen --inexact --python "$VIRTUAL_ENV"',
         ),
         ("poetry.lock", "poetry install --no-interaction"),
-        ("Pipfile.lock", "PIPENV_VERBOSITY=-1 pipenv sync"),
+        ("Pipfile.lock", "PIPENV_VERBOSITY=-1 pipenv sync --dev"),
     ],
 )
 def test_a_lock_file_is_for_the_tool_that_owns_it(tmp_path: Path, lock: str, command: str) -> None:
