@@ -106,7 +106,9 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
         return found
     source = recipe.base.reference
     if image is None:
-        say(f"shellenv: making {tags[0]} from {source}, once", recipe.base.notice)
+        say(f"shellenv: making {tags[0]} from {source}, once")
+        if recipe.base.notice:
+            say(f"shellenv: {recipe.base.notice}")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
     labels = {PROJECT: recipe.root}
     engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})

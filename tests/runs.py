@@ -73,7 +73,7 @@ class Environment:
         with user.known_hosts.open("a") as stream:
             stream.write(dock.known_line("[{}]:{}".format(*target.rsplit(":", 1))))
         user.own(user.known_hosts)
-        runtime = user.base / f"{self.name}-run"
+        runtime = user.base / f"{self.home.name}-run"
         runtime.mkdir(mode=0o700)
         user.own(runtime)
         self.env["XDG_RUNTIME_DIR"] = str(runtime)

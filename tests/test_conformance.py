@@ -194,10 +194,11 @@ def test_in_a_pipeline_it_has_none(environment: Environment) -> None:
 def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
     environment: Environment,
 ) -> None:
-    code = (
+    code = (  # not with print, which a signal must not interrupt with another one
         "import os, signal; size = os.get_terminal_size; "
-        "changed = lambda *_: (print('now', *size(), flush=True), size()[1] == 44 and os._exit(7));"
-        "signal.signal(signal.SIGWINCH, changed); print('first', *size(), flush=True);"
+        "say = lambda what: os.write(1, b'%s %d %d\\n' % (what, *size()));"
+        "changed = lambda *_: (say(b'now'), size()[1] == 44 and os._exit(7));"
+        "signal.signal(signal.SIGWINCH, changed); say(b'first');"
         "[signal.pause() for _ in range(99)]"
     )
     with environment.terminal() as terminal:

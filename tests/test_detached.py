@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -31,13 +30,9 @@ def environment(
     user: User, images: Images, real_dock: RealDock, proxy: Proxy
 ) -> Iterator[Environment]:
     """A project whose dock is behind a network that can go away."""
-    for left in ("remote-home", "remote-run"):
-        shutil.rmtree(user.base / left, ignore_errors=True)
     environment = Environment("remote", user, images, real_dock, proxy.target)
     yield environment
     environment.remove()
-    for left in ("remote-home", "remote-run"):
-        shutil.rmtree(user.base / left, ignore_errors=True)
 
 
 def lose(environment: Environment, proxy: Proxy, code: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from collections.abc import Iterator
 
@@ -40,7 +39,6 @@ def environment(user: User, images: Images, real_dock: RealDock) -> Iterator[Env
     environment = Environment("remote", user, images, real_dock)
     yield environment
     environment.remove()
-    shutil.rmtree(user.base / "remote-run")
 
 
 @pytest.mark.needs("setpriv", "docker")
