@@ -76,6 +76,19 @@ def test_volumes_are_the_docks_and_those_of_the_project_the_projects_there(
 
 
 @pytest.mark.needs("setpriv", "docker")
+def test_what_an_ignore_file_leaves_out_is_said(environment: Environment) -> None:
+    write(environment.root / ".dockerignore", "tests\n")
+    write(environment.root / "tests" / "test_a.py", "")
+    write(environment.root / "__pycache__" / "a.pyc", "")
+    environment.user.own(environment.root)
+    with environment.start("ls", "tests") as child:
+        stderr = child.communicate(timeout=TIMEOUT)[1].decode()
+    assert child.returncode == 2
+    said = [line for line in stderr.splitlines() if "left out" in line]
+    assert said == ["shellenv: left out: 1 by ~/projects/api/.dockerignore"]
+
+
+@pytest.mark.needs("setpriv", "docker")
 def test_a_volume_that_is_here_and_not_there_is_said(environment: Environment) -> None:
     here = write(environment.home / "data", "")
     with environment.start("true", options=["-v", f"{here}:/data"]) as child:

@@ -41,8 +41,10 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
     def sync(direction: str) -> None:
         with report.interruptible(direction):
             outcome = bracket.sync(ctx, asked, direction)
+        # What a file of the project leaves out is missed there; what is left out anywhere is not.
+        own = {rule: count for rule, count in outcome.left_out.items() if rule.origin.line}
         if outcome.did_anything:
-            say(*report.lines(outcome._replace(left_out={}), moniker, scene.quiet))
+            say(*report.lines(outcome._replace(left_out=own), moniker, scene.quiet))
         if outcome.problem is not None:
             raise outcome.problem
 
