@@ -151,6 +151,9 @@ class _Supervisor:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores these two
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (getattr(signal, name) for name in PASSED_ON):
+                if callable(signal.getsignal(number)):  # ours would raise here, before the exec
+                    signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(self.argv[0], self.argv, self.env)
         except FileNotFoundError:

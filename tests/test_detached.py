@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -89,7 +88,8 @@ def test_dock_and_run_shell_tell_of_it_too(
     lose(environment, proxy, "echo begin; sleep 1000")
     (name,) = environment.containers()
     host = f"{real_dock.user}@{proxy.target}"
-    text = command.format(host=f"--for bash {os.getpid()} {host}")
+    assert environment.shell
+    text = command.format(host=f"--for bash {environment.shell.pid} {host}")
     said = says(environment, f"shellenv {text}")
     assert f"{name}, whose connection was lost, still runs" in said
     environment.engine("rm", "-f", name)
