@@ -5,20 +5,29 @@ Which engine, and what the project's directory is called there, says a `Place`.
 
 from __future__ import annotations
 
-import builtins
 import os
 import re
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from shellenv import attach, baseimage, container, dependencies, handover, layers, terminal
+from shellenv import (
+    attach,
+    baseimage,
+    container,
+    dependencies,
+    handover,
+    layers,
+    leftovers,
+    terminal,
+)
 from shellenv.cli import say
 from shellenv.container import Container, Mount
 from shellenv.engine import Engine, LostError, cli_settings, local_host
-from shellenv.environments import Scene, is_secret, items
+from shellenv.environments import Scene, is_secret, items, volumes
+from shellenv.environments.place import Place
 from shellenv.errors import ShellenvError
 from shellenv.handover import handing_over
 from shellenv.layers import Account, Image, Recipe
@@ -27,45 +36,8 @@ from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 
 LANG = "C.UTF-8"
-MACHINE, PROCESS = "shellenv.machine", "shellenv.process"
-"""The labels that say which run a container belongs to."""
-
 PASSED = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR")
 """What of the user's own environment a container gets, besides the time zone."""
-
-
-def _nothing() -> None:
-    """No bracket around a run."""
-
-
-def _ignore(_: str) -> None:
-    """Nobody wants to know."""
-
-
-class Place(NamedTuple):
-    """Where the containers are.
-
-    `host` is the engine's address (as in DOCKER_HOST), `name` what people call it, `source` the
-    project's directory on the engine's machine, where `uid` and `gid` are the user's and `home` is
-    their home directory; `elsewhere`: that is not this machine. `before` and `after` bracket
-    everything that uses that directory; `after` is called if `before` returned, whatever came then.
-    `driver` is docker's log driver: `none` keeps no output. `noted` is told the container's name
-    before a run that goes on if the connection to the engine is lost, and `seen` once its end was
-    seen; None where a container lives no longer than the run.
-    """
-
-    host: str
-    name: str
-    source: str
-    uid: int
-    gid: int
-    home: str
-    elsewhere: bool = False
-    before: Callable[[], None] = _nothing
-    after: Callable[[], None] = _nothing
-    driver: str = "none"
-    noted: Callable[[str], None] | None = None
-    seen: Callable[[str], None] = _ignore
 
 
 class Streams(NamedTuple):
@@ -103,7 +75,8 @@ class Docker:
         return self._shown(layers.find(self.engine, self._recipe()))
 
     def run(self, secrets: Secrets) -> End:
-        self._sweep()
+        if self.place.noted is None:  # or else they go on
+            leftovers.sweep(self.engine)
         self.place.before()
         lost = False
         try:
@@ -147,7 +120,7 @@ class Docker:
             workdir=(self.target + below) or "/",
             mounts=(self.project, self.home),
             env=self._variables(image),
-            labels=self._labels(),
+            labels=leftovers.labels(scene.project.root, request.keep),
             driver=self.place.driver,
             stdin=self.streams.stdin,
             tty=self.streams.tty,
@@ -165,9 +138,10 @@ class Docker:
         for port in scene.ports():
             yield from ("-p", port)
         for volume in items(scene.setting("volumes")):
-            yield from self._volume(self._filled(volume), scene.project.root)
+            text = volumes.filled(scene, self.place, self.account.user, volume)
+            yield from volumes.words(scene, self.place, text, scene.project.root)
         for volume in request.volumes:
-            yield from self._volume(volume, scene.ctx.cwd)
+            yield from volumes.words(scene, self.place, volume, scene.ctx.cwd)
 
     def _variables(self, image: Image) -> dict[str, str]:
         """What the container's environment has beyond the image's: the project's variables, as
@@ -210,31 +184,6 @@ class Docker:
         """What a path below the project's root is called in the container."""
         root = self.scene.project.root
         return self.target + path[len(root) :] if f"{path}/".startswith(f"{root}/") else path
-
-    def _filled(self, text: str) -> str:
-        """A configured volume with dockerutils' replacements and the user's variables."""
-        scene = self.scene
-        words = {"project_root": scene.project.root, "user": self.account.user}
-        words.update(project=scene.project.name, home=self.place.home)
-        text = re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
-        env = {**(scene.ctx.shell_env or scene.ctx.env), "HOME": self.place.home}
-        return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: env.get(m[1] or m[2], ""), text)
-
-    def _volume(self, volume: str, directory: str) -> list[str]:
-        """The options for `volume`, its host's part being relative to `directory`, from `~`, or
-        absolute; what is below the project's root is so on the engine's machine."""
-        root, place = self.scene.project.root, self.place
-        host, separator, rest = volume.partition(":")
-        if separator and host.startswith("~"):
-            host = f"{place.home}{host[1:]}" if host[1:2] in ("", "/") else host
-        elif separator and (host in (".", "..") or "/" in host) and not host.startswith("/"):
-            host = os.path.normpath(f"{directory}/{host}")
-        if f"{host}/".startswith(f"{root}/"):
-            host = place.source + host[len(root) :]
-        target, _, mode = rest.partition(":")
-        if place.elsewhere and host.startswith("/") and mode in ("", "rw", "ro"):
-            return container.mount_words(Mount(host, target, readonly=mode == "ro"), strict=True)
-        return ["-v", f"{host}{separator}{rest}"]
 
     # Running it
 
@@ -314,28 +263,6 @@ class Docker:
                 return
             time.sleep(0.05)
 
-    def _sweep(self) -> None:
-        """Remove the containers of runs on this machine that were killed."""
-        import json
-
-        if self.place.noted is not None:
-            return  # they go on
-        machine, _, _ = _owner()
-        filters = json.dumps({"label": [f"{MACHINE}={machine}"]})
-        for found in self.engine.get("/containers/json", all="1", filters=filters) or ():
-            labels = found["Labels"]
-            pid = labels.get(PROCESS, "")
-            if _start_time(pid.partition("/")[0]) != pid.partition("/")[2]:
-                say(f"shellenv: removing {found['Names'][0][1:]}, whose run was killed")
-                self.engine.delete(f"/containers/{found['Id']}", force="1", v="1")
-
-    def _labels(self) -> dict[str, str]:
-        found = {layers.PROJECT: self.scene.project.root}
-        if not self.scene.request.keep:
-            machine, pid, start = _owner()
-            found.update({MACHINE: machine, PROCESS: f"{pid}/{start}"})
-        return found
-
     @property
     def program(self) -> str:
         """The docker CLI. Raises ShellenvError if there is none."""
@@ -349,7 +276,8 @@ class Docker:
 
     def _cli(self) -> layers.Docker:
         explain = self.scene.explain
-        return layers.Docker(lambda: self.program, self._environment(), self._labels(), explain)
+        labels = leftovers.labels(self.scene.project.root, self.scene.request.keep)
+        return layers.Docker(lambda: self.program, self._environment(), labels, explain)
 
     def _environment(self) -> dict[str, str]:
         """The docker CLI's environment: ours, at this engine."""
@@ -448,33 +376,6 @@ def _time_zone(env: Mapping[str, str]) -> str:
 def _container_name(user: str, project: str) -> str:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     return baseimage.tag(f"{user}_shell_{baseimage.component(project)}_{stamp}_{os.getpid()}")
-
-
-def _owner() -> tuple[str, int, str]:
-    """This process, such that nobody takes another one for it: where, its number, its start."""
-    try:
-        with builtins.open("/proc/sys/kernel/random/boot_id") as stream:
-            machine = f"{stream.read().strip()}/{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        machine = os.uname().nodename
-    pid = os.getpid()
-    return machine, pid, _start_time(str(pid))
-
-
-def _start_time(pid: str) -> str:
-    """When a process started, in the kernel's ticks; "" if there is none."""
-    try:
-        with builtins.open(f"/proc/{pid}/stat") as stream:
-            return stream.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        pass
-    if os.path.isdir("/proc/self"):
-        return ""
-    try:
-        os.kill(int(pid), 0)
-    except (OSError, ValueError):
-        return ""
-    return "running"
 
 
 def _check_text(wanted: Container) -> None:

@@ -10,7 +10,8 @@ from shellenv.connection import Facts
 from shellenv.detached import Note
 from shellenv.engine import LostError
 from shellenv.environments import Scene
-from shellenv.environments.docker import Docker, Place
+from shellenv.environments.docker import Docker
+from shellenv.environments.place import Place
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
 from shellenv.ports import Forwards
