@@ -195,6 +195,18 @@ def test_a_gitignore_means_what_it_means_to_git(tmp_path: Path) -> None:
     }
 
 
+def test_a_gitignore_takes_back_a_default_name_only_if_it_says_it(tmp_path: Path) -> None:
+    for name in (".cache/x", "sub/.cache/x", "node_modules/x/y", "sub/node_modules/x", "x"):
+        file(tmp_path / name)
+    file(tmp_path / ".gitignore", "!*/\n!.cache/\n")
+    found = chosen(tmp_path, "ignore_file = .gitignore")
+    for records in (tree.scan(bytes(tmp_path), found).records, tree.walk(bytes(tmp_path), found)):
+        assert synced(records, found) == {b".cache/x", b"sub/.cache/x", b"x", b".gitignore"}
+    assert found.rule(b"sub/node_modules", directory=True)
+    assert found.rule(b"node_modules/x/y")
+    assert not found.rule(b"sub/.cache/x")
+
+
 # --- the configuration ----------------------------------------------------------------------------
 
 

@@ -73,16 +73,21 @@ class Rules:
             name = rule.pattern.removeprefix("**/")
             plain = rule.pattern.startswith("**/") and not set(name) & set("*?[]\\/")
             if plain and not rule.expression:
-                self._names[name.encode("utf-8", "surrogateescape")] = number
+                self._names[_name(rule)] = number
             else:
                 self._others.append((number, compiled(rule), bool(rule.expression)))
         self._any = _union(pattern for _, pattern, git in self._others if not git)
         self._any_git = _union(pattern for _, pattern, git in self._others if git)
         self._others.reverse()
         self._directories: dict[bytes, int] = {b"": -1}
-        # what takes back by a .gitignore is not asked for names: one looks into no node_modules
-        form = _NAME if any(rule.back for rule in self.rules) else _PLAIN
-        said = [rule for rule in self.rules if _is_said(rule, form)] if not self._backs else []
+        # what takes back by a .gitignore takes back no name that it does not say: with `!*/`, one
+        # still looks into no node_modules
+        backs = [rule.pattern for rule in self.rules if rule.back]
+        form = _NAME if backs else _PLAIN
+        taken = {f"**/{name}" for pattern in backs for name in pattern.split("/")}
+        said = [rule for rule in self.rules if _is_said(rule, form) and rule.pattern not in taken]
+        said = [] if self._backs else said
+        self._final = {_name(rule) for rule in said} & self._names.keys() if backs else set()
         self.pruned = (OWN.decode(), *([] if git else [_GIT]), *(rule.pattern for rule in said))
         self._said = {OURS, GIT, *said}
         self.all_pruned = len(said) == len(self.rules)
@@ -107,7 +112,10 @@ class Rules:
 
     def number(self, path: bytes, above: int, directory: bool) -> int:
         """The number of the last rule that matches `path`, given that of its directory; or -1."""
-        found = self._names.get(path.rpartition(b"/")[2], -1)
+        name = path.rpartition(b"/")[2]
+        found = self._names.get(name, -1)
+        if name in self._final:
+            return above if self.leaves_out(above) else found
         full = path + b"/" if directory else path
         if (self._any is not None and self._any.fullmatch(path)) or (
             self._any_git is not None and self._any_git.match(full)
@@ -147,6 +155,11 @@ class Rules:
             ):
                 return True
         return False
+
+
+def _name(rule: Rule) -> bytes:
+    """The NAME of a pattern `**/NAME`."""
+    return rule.pattern.removeprefix("**/").encode("utf-8", "surrogateescape")
 
 
 _PLAIN = re.compile(r"(?:\*\*/(?![-+!])(?!.*/))?(?:[^]*?[\\]|\*(?!\*)|\[[A-Za-z0-9]+\])+")
