@@ -231,6 +231,57 @@ def test_a_first_sync_of_which_a_failing_power_left_half_a_note_is_no_conflict(
     assert not list(pair.home.glob("**/sync/*/journal"))
 
 
+@pytest.mark.parametrize("name", ["manifest", "journal"])
+def test_a_note_of_which_a_failing_power_left_zeros_counts_as_lost(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A file system may write down how long a file is before it writes what is in it."""
+    pair.started(a="1")
+    if name == "journal":
+        write(pair.here / "a", "2")
+        with cut_off_before_its_end(monkeypatch):
+            pair.up()
+    (note,) = pair.home.glob(f"**/sync/*/{name}")
+    head, line, rest = note.read_bytes().partition(b"\n")
+    for content in (head + line + bytes(len(rest)), bytes(len(head + line + rest)), b"[]\n"):
+        note.write_bytes(content)
+        assert not pair.up().conflicts
+    assert tree(pair.here) == tree(pair.there)
+    assert not list(pair.home.glob("**/sync/*/journal"))
+
+
+def test_a_state_directory_that_cannot_be_written_to_is_named(pair: Pair) -> None:
+    pair.started(a="1")
+    (lock,) = pair.home.glob("**/sync/*/lock")
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(ShellenvError, match="cannot write .*/sync/project-"):
+        pair.up()
+
+
+def test_a_project_that_its_owner_may_not_write_to_is_brought_up(pair: Pair) -> None:
+    """Nobody can move such a directory, nor remove what is in it."""
+    many(pair)
+    write(pair.here / "sub" / "x")
+    (pair.here / "sub").chmod(0o500)
+    pair.here.chmod(0o500)
+    assert len(pair.up().sent) == 152
+    write(pair.here / "new")
+    assert pair.up().sent == (b"new",)
+
+
+def test_a_first_sync_that_fails_leaves_no_directory_that_cannot_be_removed(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(many(pair).here / "sub" / "x")
+    (pair.here / "sub").chmod(0o500)
+    with monkeypatch.context() as patch:
+        patch.setattr(first, "put_in_place", lambda *_: None)
+        pair.up()
+    assert tree(pair.here) == tree(pair.there)
+    assert not pair.there.parent.joinpath(".shellenv", "project", "new").exists()
+
+
 def test_a_journal_that_was_only_not_removed_is_no_reason_to_recover_twice(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,7 +127,10 @@ def forget(remote: Remote, sync: str) -> None:
     _run(
         remote,
         sync,
-        ['chmod -R u+rwx "$was" 2>/dev/null', 'rm -rf -- "$was" "$own/tmp"/* "$own/new"'],
+        [
+            'chmod -R u+rwx "$was" "$own/new" 2>/dev/null',
+            'rm -rf -- "$was" "$own/tmp"/* "$own/new"',
+        ],
     )
 
 

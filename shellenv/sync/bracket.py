@@ -193,7 +193,7 @@ class _Sync:
         status = self._rsync(command, transfer.excluded(load.excluded), sum(sizes), note)
         arrived = first.put_in_place(self.remote, ours) if status in _SOME else None
         if arrived is None:
-            self.remote.run('rm -rf -- "$own/new"')
+            self.remote.run('chmod -R u+rwx "$own/new"; rm -rf -- "$own/new"')
             return None
         self.store.save(Manifest(arrived.here, arrived.there, self.stamp, self.id), durable=False)
         return outcome._replace(

@@ -68,8 +68,8 @@ class Store(NamedTuple):
         head, _, rest = content.partition(b"\n")
         try:
             facts = json.loads(head)
-            whole = len(rest) == facts["here"] + facts["there"]
-        except (ValueError, KeyError):
+            whole = facts["sum"] == _sum(rest)
+        except (ValueError, KeyError, TypeError):
             whole = False
         if not whole:
             return None
@@ -82,12 +82,12 @@ class Store(NamedTuple):
 
         Not `durable`: if the power fails within seconds, the sync is as if it had not been noted.
         """
-        here, there = _joined(manifest.here), _joined(manifest.there)
+        here = _joined(manifest.here)
+        rest = here + _joined(manifest.there)
         facts = {"version": 1, "time": manifest.time, "done": manifest.done}
-        facts |= {"here": len(here), "there": len(there)}
-        head = json.dumps(facts).encode()
+        head = json.dumps({**facts, "here": len(here), "sum": _sum(rest)}).encode()
         self.see("")
-        self._write("manifest", b"%b\n%b%b" % (head, here, there), durable)
+        self._write("manifest", b"%b\n%b" % (head, rest), durable)
         self.forget_journal()
 
     @property
@@ -108,9 +108,10 @@ class Store(NamedTuple):
         content = _read(f"{self.directory}/journal")
         if not content:
             return None
-        sync, *words, end = content.split(b"\0")
-        if end or len(words) % 3:
+        checked, _, rest = content.partition(b"\n")
+        if checked != b"%d" % _sum(rest):
             return None  # the power failed
+        sync, *words = rest.split(b"\0")[:-1]
         sides: dict[bytes, dict[bytes, Intent]] = {b"push": {}, b"pull": {}}
         for kind, new, old in zip(words[::3], words[1::3], words[2::3], strict=True):
             sides[kind][entry.path_of(new or old)] = Intent(new or None, old or None)
@@ -129,7 +130,8 @@ class Store(NamedTuple):
             for new, old in intents:
                 if new or old:
                     words += (kind, new or b"", old or b"")
-        self._write("journal", _joined(words), durable)
+        rest = _joined(words)
+        self._write("journal", b"%d\n%b" % (_sum(rest), rest), durable)
 
     def forget_journal(self) -> None:
         """There is nothing to find out any more."""
@@ -173,7 +175,12 @@ def store(ctx: Context, root: str, far: str) -> Iterator[Store]:
 
     directory = directory_of(ctx, root, far)
     paths.private_dir(directory, ctx.uid)
-    descriptor = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ShellenvError(
+            f"cannot write {directory}: {error.strerror}", "nothing was synced; check permissions"
+        ) from error
     try:
         end = time.monotonic() + WAIT_SECONDS
         told = False
@@ -225,6 +232,13 @@ def machine() -> str:
 
         known = b"%x" % uuid.getnode()
     return f"{os.uname().nodename} {hashlib.sha256(b'shellenv' + known).hexdigest()[:16]}"
+
+
+def _sum(content: bytes) -> int:
+    """Tells what was written from what a failing power has left of it: too little, or zeros."""
+    import zlib
+
+    return zlib.crc32(content)
 
 
 def _joined(words: Sequence[bytes]) -> bytes:
