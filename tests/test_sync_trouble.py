@@ -17,7 +17,7 @@ from docksync import Far, Pair, contents, tree, write
 from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket, first, transfer
+from shellenv.sync import bracket, first, place, transfer
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Remote
 from shellenv.sync.wish import DOWN, UP
@@ -255,7 +255,7 @@ def test_a_state_directory_that_cannot_be_written_to_is_named(pair: Pair) -> Non
     (lock,) = pair.home.glob("**/sync/*/lock")
     lock.unlink()
     lock.mkdir()
-    with pytest.raises(ShellenvError, match="cannot write .*/sync/project-"):
+    with pytest.raises(ShellenvError, match=r"cannot write .*/sync/project-"):
         pair.up()
 
 
@@ -293,6 +293,42 @@ def test_a_journal_that_was_only_not_removed_is_no_reason_to_recover_twice(
     assert list(pair.home.glob("**/sync/*/journal"))
     assert not pair.up().did_anything
     assert not list(pair.home.glob("**/sync/*/journal"))
+
+
+# --- two docks ---
+
+
+def second_dock(pair: Pair, base: Path) -> Pair:
+    """The same project with another dock."""
+    other = Pair(pair.far, base / "second")
+    other.here, other.home = pair.here, pair.home
+    other.up()
+    return other
+
+
+def test_syncs_of_one_project_with_two_docks_do_not_meet(pair: Pair, tmp_path: Path) -> None:
+    other = second_dock(pair.started(a="1"), tmp_path)
+    names = set()
+    for number in range(300):
+        names |= {write(side.there / f"{side.base.name} {number}").name for side in (pair, other)}
+        pair.far.own(pair.remote_root)
+        pair.far.own(other.remote_root)
+    syncs = [side.spawn(DOWN) for side in (pair, other)]
+    assert [sync.communicate()[1] for sync in syncs] == [b"", b""]
+    assert set(tree(pair.here)) == {"a", *names}
+
+
+def test_a_sync_that_was_cut_off_is_left_to_its_own_dock(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = second_dock(pair.started(a="1"), tmp_path)
+    write(pair.there / "a", "2")
+    with cut_off_before_its_end(monkeypatch, place.Yard, "clear"):
+        pair.down()
+    other.up()
+    assert tree(other.there) == {"a": (0o644, b"2")}
+    pair.down()
+    assert tree(pair.here) == tree(pair.there) == tree(other.there)
 
 
 # --- locks ----------------------------------------------------------------------------------------

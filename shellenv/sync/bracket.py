@@ -350,14 +350,14 @@ class _Sync:
     def _receive(
         self, actions: dict[bytes, str], names: list[bytes], deletions: list[bytes]
     ) -> receive.Received:
-        with closing(place.Yard(self.root, self.beside)) as yard:
+        with closing(place.Yard(self.root, self.store.yard, self.beside)) as yard:
             yard.prepare()
             there = self.ledger.there
             files = [
                 name for name in names if actions[name] == compare.PULL and there[name][:1] != b"d"
             ]
             if files:
-                staging = os.fsdecode(self.root + b"/" + place.IN)
+                staging = os.fsdecode(self.root + b"/" + yard.inside)
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
                 command = transfer.pull(ssh, source, staging, self.wish.root, sparse)

@@ -64,8 +64,8 @@ def by_name(records: Iterable[bytes], at: int) -> dict[bytes, bytes]:
     return {record.split(b" ", 6)[6]: record for record in entry.settled(records, at)}
 
 
-# The pause lets no change from now on have a time of what is there. A directory that is not writable
-# can neither be moved nor, as the project's, take in anything
+# The pause lets no change from now on have a time of what is there. A directory that is not
+# writable cannot be moved; the project's could take in nothing
 _IN_PLACE = f"""\
 sleep {entry.TICK / 1e9} >/dev/null &
 cd -P "$own/new" && find . -mindepth 1 {shlex.join(entry.find())} && wait && date +%s.%N || exit

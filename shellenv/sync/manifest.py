@@ -19,6 +19,7 @@ from shellenv import paths
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.sync import entry
+from shellenv.sync.ignore import OWN
 from shellenv.sync.remote import Owner
 
 WAIT_SECONDS = 60
@@ -50,10 +51,14 @@ class Journal(NamedTuple):
 
 
 class Store(NamedTuple):
-    """The directory that all this is in, locked for this process. `lock` is the descriptor."""
+    """The directory that all this is in, locked for this process. `lock` is the descriptor.
+
+    `yard` is the place in the project's root for what comes from that dock.
+    """
 
     directory: str
     lock: int
+    yard: bytes
 
     @property
     def files(self) -> str:
@@ -201,7 +206,7 @@ def store(ctx: Context, root: str, far: str) -> Iterator[Store]:
                 time.sleep(0.05)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-        yield Store(directory, descriptor)
+        yield Store(directory, descriptor, _yard(far))
     finally:
         os.close(descriptor)
 
@@ -216,6 +221,13 @@ def directory_of(ctx: Context, root: str, far: str) -> str:
         raise ShellenvError(what, "set HOME or XDG_STATE_HOME")
     key = hashlib.sha256(os.fsencode(f"{root}\0{far}")).hexdigest()[:16]
     return f"{base}/sync/{os.path.basename(root)[:100]}-{key}"
+
+
+def _yard(far: str) -> bytes:
+    import hashlib
+
+    # not of the root, too: a project that has been moved finds what was left in it
+    return OWN + b"/" + hashlib.sha256(os.fsencode(far)).hexdigest()[:16].encode()
 
 
 def machine() -> str:

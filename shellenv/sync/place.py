@@ -20,18 +20,20 @@ from shellenv.sync import entry, swap, tree
 from shellenv.sync.entry import Entry
 from shellenv.sync.ignore import OWN
 
-IN = OWN + b"/in"
-GONE = OWN + b"/gone"
-
 Beside = Callable[[bytes], bytes]
 """A free name for a conflict copy of a path."""
 
 
 class Yard:
-    """The project's root as a place to change things in. Close it at the end."""
+    """The project's root as a place to change things in. Close it at the end.
 
-    def __init__(self, root: bytes, beside: Beside) -> None:
+    `own` is the directory for what comes in (`inside`) and goes (`gone`); syncs of one project with
+    several docks have one each.
+    """
+
+    def __init__(self, root: bytes, own: bytes, beside: Beside) -> None:
         self.root = root
+        self.own, self.inside, self.gone = own, own + b"/in", own + b"/gone"
         self.beside = beside
         self._top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._open: dict[bytes, int] = {b"": self._top}
@@ -49,9 +51,7 @@ class Yard:
     def prepare(self) -> None:
         """Make the directory that files come into. Raises ShellenvError if that cannot be."""
         try:
-            with suppress(FileExistsError):
-                os.mkdir(OWN, 0o700, dir_fd=self._top)
-            own = self.directory(OWN)
+            own = self._make_own()
             if os.fstat(own).st_uid != os.geteuid():
                 raise PermissionError(errno.EPERM, "it belongs to another user")
             for name in (b"in", b"gone"):
@@ -62,9 +62,21 @@ class Yard:
                 stream.write(b"*\n")
         except OSError as error:
             raise ShellenvError(
-                f"cannot use {os.fsdecode(self.root + b'/' + OWN)}: {error.strerror}",
+                f"cannot use {os.fsdecode(self.root + b'/' + self.own)}: {error.strerror}",
                 "nothing was changed here; check permissions and free space",
             ) from error
+
+    def _make_own(self) -> int:
+        """Make the directory of ours, and return its descriptor."""
+        while True:
+            with suppress(FileExistsError):
+                os.mkdir(OWN, 0o700, dir_fd=self._top)
+            try:
+                with suppress(FileExistsError):
+                    os.mkdir(self.own.rpartition(b"/")[2], 0o700, dir_fd=self.directory(OWN))
+                return self.directory(self.own)
+            except FileNotFoundError:  # a sync with another dock has just cleared it away
+                self._forget(OWN)
 
     def clear(self) -> None:
         """Remove the directory that files came into, with all that is left in it."""
@@ -72,7 +84,9 @@ class Yard:
 
         self._forget(OWN)
         with suppress(FileNotFoundError):
-            shutil.rmtree(self.root + b"/" + OWN)
+            shutil.rmtree(self.root + b"/" + self.own)
+        with suppress(OSError):  # another dock's may be in it
+            os.rmdir(OWN, dir_fd=self._top)
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -122,7 +136,7 @@ class Yard:
         there; None if nothing has come in. Raises OSError.
         """
         above, _, name = path.rpartition(b"/")
-        staged_above = IN + b"/" + above if above else IN
+        staged_above = self.inside + b"/" + above if above else self.inside
         try:
             staged = self.directory(staged_above)
             os.stat(name, dir_fd=staged, follow_symlinks=False)
@@ -134,14 +148,14 @@ class Yard:
                 swap.place(staged, name, target, name)
                 return path
             swap.exchange(staged, name, target, name)
-            if is_version(expected, self.entry(IN + b"/" + path)):
+            if is_version(expected, self.entry(self.inside + b"/" + path)):
                 return path
             # Somebody was quicker. Theirs goes back; what has come in is at `staged` again.
             swap.exchange(staged, name, target, name)
         except OSError as error:
             if error.errno not in _OBSTRUCTED:
                 raise
-        return self.keep(IN + b"/" + path, path)
+        return self.keep(self.inside + b"/" + path, path)
 
     def keep(self, source: bytes, path: bytes) -> bytes:
         """Move `source` (a path of ours) beside `path`, under a name that is free: its new name.
@@ -165,8 +179,8 @@ class Yard:
     def delete(self, path: bytes, expected: Entry) -> bool:
         """Take a file or link out of the project if it is the expected version, else leave it."""
         above, _, name = path.rpartition(b"/")
-        self.make_directories(GONE + b"/" + above if above else GONE)
-        gone = GONE + b"/" + path
+        self.make_directories(self.gone + b"/" + above if above else self.gone)
+        gone = self.gone + b"/" + path
         if not is_version(expected, self.entry(path)):
             return False
         with suppress(FileNotFoundError):
@@ -213,7 +227,7 @@ class Yard:
         above = path.rpartition(b"/")[0]
         if above and self.look(above) is None:
             self.make_room(above)
-            came = self.entry(IN + b"/" + above)
+            came = self.entry(self.inside + b"/" + above)
             self.make_directory(above, came.mode if came else 0o755)
 
     def make_directories(self, path: bytes) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from shellenv.errors import ShellenvError
 from shellenv.sync import compare, entry, place
 from shellenv.sync.ledger import Ledger, settled
-from shellenv.sync.place import IN, Yard
+from shellenv.sync.place import Yard
 
 
 class Received:
@@ -65,10 +65,10 @@ def install(
                     result.done.append(name)
                 continue
             here = paths[name].here
-            staged = yard.look(IN + b"/" + name)
+            staged = yard.look(yard.inside + b"/" + name)
             got = yard.install(name, None if here and here.kind == "d" else here)
             if got == name and staged is not None:
-                came[name] = staged.replace(b" %b/" % IN, b" ", 1)
+                came[name] = staged.replace(b" %b/" % yard.inside, b" ", 1)
                 result.done.append(name)
             elif got is not None:
                 result.kept[name] = got
@@ -126,9 +126,9 @@ def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
         here = ledger.paths[name].here
         if here is None or here.kind != "f":
             continue
-        late = yard.entry(IN + b"/" + name)
+        late = yard.entry(yard.inside + b"/" + name)
         if late is not None and late.kind != "d" and not place.is_version(here, late):
-            result.kept[name] = yard.keep(IN + b"/" + name, name)
+            result.kept[name] = yard.keep(yard.inside + b"/" + name, name)
 
 
 def _delete(

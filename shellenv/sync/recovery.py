@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import closing
 
 from shellenv.sync import aside, entry, place
-from shellenv.sync.ignore import OWN
 from shellenv.sync.ledger import index, read, settled
 from shellenv.sync.manifest import Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
@@ -25,7 +24,7 @@ Tell = Callable[[str], None]
 
 def is_needed(store: Store, root: bytes, there: Place) -> bool:
     """Is there anything left of an earlier sync?"""
-    return bool(there.left or store.has_journal() or os.path.lexists(root + b"/" + OWN))
+    return bool(there.left or store.has_journal() or os.path.lexists(root + b"/" + store.yard))
 
 
 def recover(
@@ -46,7 +45,7 @@ def recover(
     journal = store.journal()
     if journal is not None and journal.sync == past.done:
         journal = None  # all of it was done
-    _tidy_here(root, journal, beside, tell)
+    _tidy_here(root, store.yard, journal, beside, tell)
     for sync in there.left:
         if journal is not None and sync == journal.sync:
             _tidy_there(remote, journal, beside, tell)
@@ -101,33 +100,35 @@ def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Te
         tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
 
 
-def _tidy_here(root: bytes, journal: Journal | None, beside: place.Beside, tell: Tell) -> None:
+def _tidy_here(
+    root: bytes, own: bytes, journal: Journal | None, beside: place.Beside, tell: Tell
+) -> None:
     """Bring back what the sync moved aside here without having seen it, and drop the rest."""
-    if not os.path.lexists(root + b"/" + OWN):
+    if not os.path.lexists(root + b"/" + own):
         return
     if journal is None:
         # Only where the journal is lost: nobody can say what these are
         name = beside(b"shellenv-sync-left")
-        os.rename(root + b"/" + OWN, root + b"/" + name)
+        os.rename(root + b"/" + own, root + b"/" + name)
         tell(f"shellenv: {os.fsdecode(name)} holds what an unknown sync has left here")
         return
-    with closing(place.Yard(root, beside)) as yard:
-        for name in list(yard.left(place.IN)):
+    with closing(place.Yard(root, own, beside)) as yard:
+        for name in list(yard.left(yard.inside)):
             intent = journal.pulled.get(name)
-            found = yard.entry(place.IN + b"/" + name)
+            found = yard.entry(yard.inside + b"/" + name)
             if intent is None or found is None:
                 continue  # one of rsync's unfinished files
             new, old = read(intent.new), read(intent.old)
             if (new and entry.alike(new, found)) or (old and place.is_version(old, found)):
                 continue
-            copy = yard.keep(place.IN + b"/" + name, name)
+            copy = yard.keep(yard.inside + b"/" + name, name)
             tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
-        for name in list(yard.left(place.GONE)):
+        for name in list(yard.left(yard.gone)):
             intent = journal.pulled.get(name)
             old = read(intent.old) if intent else None
-            found = yard.entry(place.GONE + b"/" + name)
+            found = yard.entry(yard.gone + b"/" + name)
             if old is not None and place.is_version(old, found):
                 continue
-            copy = yard.restore(place.GONE + b"/" + name, name)
+            copy = yard.restore(yard.gone + b"/" + name, name)
             tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
         yard.clear()

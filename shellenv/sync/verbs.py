@@ -13,7 +13,7 @@ from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.ssh import words
 from shellenv.survey import survey
-from shellenv.sync import bar, bracket, entry, place, report, transfer, wish
+from shellenv.sync import bar, bracket, entry, ignore, report, transfer, wish
 from shellenv.sync.settings import Settings, settings
 from shellenv.sync.wish import DOWN, UP, EmptiedError, Outcome
 
@@ -107,7 +107,7 @@ def commands(ctx: Context, found: Settings, name: str | None, direction: str) ->
     if direction == UP:
         command = transfer.push(ssh, found.root, there, own, "SYNC", True, False)
     else:
-        staging = f"{found.root}/{os.fsdecode(place.IN)}"
+        staging = f"{found.root}/{os.fsdecode(ignore.OWN)}/DOCK/in"
         command = transfer.pull(ssh, there, staging, found.root, False)
     looks = [
         *ssh,
