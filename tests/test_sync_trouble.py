@@ -295,6 +295,17 @@ def test_a_journal_that_was_only_not_removed_is_no_reason_to_recover_twice(
     assert not list(pair.home.glob("**/sync/*/journal"))
 
 
+def test_a_name_with_a_backslash_beside_a_wildcard_comes_down_with_all_others(pair: Pair) -> None:
+    """rsync itself would refuse it, and everything else with it."""
+    pair.started(a="1")
+    for name in ("a\\*", "[x\\]", "sub/\\[", "plain"):
+        write(pair.there / name, name)
+    outcome = pair.down()
+    assert outcome.problem is None
+    assert tree(pair.here) == tree(pair.there)
+    assert len(tree(pair.here)) == 6
+
+
 # --- two docks ---
 
 

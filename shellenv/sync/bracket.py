@@ -360,7 +360,8 @@ class _Sync:
                 staging = os.fsdecode(self.root + b"/" + yard.inside)
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
-                command = transfer.pull(ssh, source, staging, self.wish.root, sparse)
+                trust = transfer.must_trust(files, self._env())
+                command = transfer.pull(ssh, source, staging, self.wish.root, sparse, trust)
                 self._rsync(command, files, _size(files, there))
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
@@ -380,7 +381,7 @@ class _Sync:
         files = self.store.files
         command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
         self.wish.explain(shlex.join(command))
-        env = dict(self.ctx.shell_env or self.ctx.env)
+        env = self._env()
         show = self.wish.watch or unwatched
         with show(f"sync-{self.direction}", size) as update:
             moved = transfer.run(command, files, names, env, [self.store.lock], update, meanwhile)
@@ -390,6 +391,9 @@ class _Sync:
                 "what was not brought over is brought over by the next sync",
             )
         return moved.status
+
+    def _env(self) -> dict[str, str]:
+        return dict(self.ctx.shell_env or self.ctx.env)
 
     # --- what is kept ---------------------------------------------------------------------------
 

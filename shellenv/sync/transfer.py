@@ -94,13 +94,33 @@ def _literal(name: bytes) -> bytes:
     return re.sub(rb"([\\*?\[])", rb"\\\1", name) if set(name) & set(b"*?[") else name
 
 
-def pull(ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool) -> list[str]:
+def pull(
+    ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool, trust: bool = False
+) -> list[str]:
     """The command line that brings listed paths from `source` there to `staging` here.
 
-    Files of `root` that changed only in part are completed from what is there.
+    Files of `root` that changed only in part are completed from what is there. `trust`: do not
+    compare what comes with the list (see `must_trust`).
     """
     options = [*COMMON, "--ignore-times", f"--copy-dest={root}", *(["--sparse"] if sparse else [])]
+    options += ["--trust-sender"] if trust else []
     return ["rsync", *options, *_way(ssh), f"{_host(ssh)}:{source}/", f"{staging}/"]
+
+
+def must_trust(names: Iterable[bytes], env: dict[str, str]) -> bool:
+    """Is rsync to be told to trust the other side, as it would refuse one of these names and all
+    the others with it?
+
+    Since 3.2.5 it compares what comes with what was asked for, and misreads a backslash beside a
+    wildcard. Where it has no such option, it does not compare. What comes goes into a directory of
+    ours, and only what was asked for goes on from there.
+    """
+    if not any(b"\\" in name and set(name) & set(b"*?[") for name in names):
+        return False
+    import subprocess
+
+    done = subprocess.run(["rsync", "--help"], env=env, capture_output=True, check=False)
+    return b"--trust-sender" in done.stdout
 
 
 def run(
