@@ -282,6 +282,23 @@ def test_a_first_sync_that_fails_leaves_no_directory_that_cannot_be_removed(
     assert not pair.there.parent.joinpath(".shellenv", "project", "new").exists()
 
 
+def test_what_is_made_and_left_out_during_a_first_sync_is_not_sent(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """rsync is told the paths that these rules leave out, as the scan has found them."""
+    load = first.load
+    many(pair)
+
+    def later(*args: Any) -> first.Load:
+        write(pair.here / "sub" / "secret1")
+        return load(*args)
+
+    monkeypatch.setattr(first, "load", later)
+    assert len(pair.up("**/secret?").sent) == 150
+    assert len(tree(pair.there)) == 150
+    assert pair.up("**/secret?").sent == (b"sub",)
+
+
 def test_a_journal_that_was_only_not_removed_is_no_reason_to_recover_twice(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

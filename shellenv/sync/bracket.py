@@ -191,7 +191,9 @@ class _Sync:
             ours.update(first.by_name(load.records, here.time))
 
         status = self._rsync(command, transfer.excluded(load.excluded), sum(sizes), note)
-        arrived = first.put_in_place(self.remote, ours) if status in _SOME else None
+        arrived = (
+            first.put_in_place(self.remote, ours, self.wish.rules) if status in _SOME else None
+        )
         if arrived is None:
             self.remote.run('chmod -R u+rwx "$own/new"; rm -rf -- "$own/new"')
             return None

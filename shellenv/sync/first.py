@@ -64,34 +64,47 @@ def by_name(records: Iterable[bytes], at: int) -> dict[bytes, bytes]:
     return {record.split(b" ", 6)[6]: record for record in entry.settled(records, at)}
 
 
-# The pause lets no change from now on have a time of what is there. A directory that is not
-# writable cannot be moved; the project's could take in nothing
-_IN_PLACE = f"""\
+# The pause lets no change from now on have a time of what is there
+_LISTING = f"""\
 sleep {entry.TICK / 1e9} >/dev/null &
-cd -P "$own/new" && find . -mindepth 1 {shlex.join(entry.find())} && wait && date +%s.%N || exit
-chmod u+rwx . || exit
+cd -P "$own/new" && find . -mindepth 1 {shlex.join(entry.find())} && wait && date +%s.%N
+"""
+
+# A directory that is not writable cannot be moved; the project's could take in nothing
+_IN_PLACE = """\
+chmod u+rwx "$own/new" || exit
 if [ -d "$root" ]; then rmdir "$root" 2>/dev/null || exit 3; fi
 mv -T -- "$own/new" "$root"
 """
 
 
-def put_in_place(remote: Remote, ours: dict[bytes, bytes]) -> Arrived | None:
-    """Make what has come of `ours` the project's directory there; None if something is there."""
+def put_in_place(remote: Remote, ours: dict[bytes, bytes], rules: Rules) -> Arrived | None:
+    """Make what has come of `ours` the project's directory there.
+
+    None if something is there, or if something has come that is left out: it was made after the
+    scan, and rsync knows only some of the rules.
+    """
     here, there, done = [], [], []
-    word = b""
+    word, unwanted = b"", False
     try:
-        for word in _words(remote.parts(_IN_PLACE)):
+        for word in _words(remote.parts(_LISTING)):
             if word[:1] not in (b"f", b"l", b"d"):
                 continue
             kind, mode, size, mtime, _, _, name = word.split(b" ", 6)
             our = ours.pop(name, None)
+            path = name.partition(b"//")[0]
+            if our is None and rules.rule(path, word[:1] == b"d") is not None:
+                unwanted = True
             same = our is not None and (
                 our.startswith(b"%b %b %b %b " % (kind, mode, size, mtime))
                 or entry.alike(entry.read(our)[1], entry.read(word)[1])
             )
             here.append(our if our and same else entry.unsettled(word))
             there.append(word)
-            done.append(name.partition(b"//")[0])
+            done.append(path)
+        if unwanted:
+            return None
+        remote.run(_IN_PLACE)
     except LostError:
         raise
     except ShellenvError:
