@@ -323,6 +323,25 @@ def test_a_name_with_a_backslash_beside_a_wildcard_comes_down_with_all_others(pa
     assert len(tree(pair.here)) == 6
 
 
+def test_a_directory_replaced_there_that_holds_something_left_out_is_named_not_copied_each_time(
+    pair: Pair,
+) -> None:
+    write(pair.here / "d" / "f", "1")
+    cache = write(pair.here / "d" / "__pycache__" / "x")
+    pair.started(a="1")
+    shutil.rmtree(pair.there / "d")
+    (pair.there / "d").symlink_to("a")
+    for _ in range(2):
+        outcome = pair.down()
+        assert outcome.failed == (b"d",)
+        assert not outcome.conflicts
+        assert "d is no directory at the dock" in str(outcome.problem)
+    assert cache.exists()
+    shutil.rmtree(cache.parent)
+    pair.both()
+    assert (pair.here / "d").is_symlink()
+
+
 # --- two docks ---
 
 

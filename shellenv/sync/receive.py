@@ -25,6 +25,16 @@ class Received:
         self.failed: list[bytes] = []
         self.problem: ShellenvError | None = None
 
+    def refuse(self, name: bytes) -> None:
+        """Note that a directory cannot be replaced for what is left out in it."""
+        import os
+
+        self.failed.append(name)
+        self.problem = self.problem or ShellenvError(
+            f"{os.fsdecode(name)} is no directory at the dock any more; it cannot go here",
+            "move away what it still holds: it is not synced",
+        )
+
     @contextmanager
     def attempt(self, name: bytes) -> Iterator[None]:
         """Note what the system refuses, and go on with the next path."""
@@ -65,6 +75,9 @@ def install(
                     result.done.append(name)
                 continue
             here = paths[name].here
+            if here and here.kind == "d" and _is_held(yard, name):
+                result.refuse(name)
+                continue
             staged = yard.look(yard.inside + b"/" + name)
             got = yard.install(name, None if here and here.kind == "d" else here)
             if got == name and staged is not None:
@@ -85,6 +98,12 @@ def install(
                     result.done.append(name)
     _settle(yard, ledger, actions, came, result)
     return result
+
+
+def _is_held(yard: Yard, name: bytes) -> bool:
+    """Is the directory `name` still there, as there is something in it that is not synced?"""
+    found = yard.look(name)
+    return found is not None and found[:1] == b"d"
 
 
 def _settle(
