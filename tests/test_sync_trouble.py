@@ -347,7 +347,7 @@ def test_a_directory_replaced_there_that_holds_something_left_out_is_named_not_c
 
 def second_dock(pair: Pair, base: Path) -> Pair:
     """The same project with another dock."""
-    other = Pair(pair.far, base / "second")
+    other = Pair(pair.far, base / f"{base.name}-second")
     other.here, other.home = pair.here, pair.home
     other.up()
     return other
