@@ -333,12 +333,22 @@ def _plan(
     root = found.root if found else ""
     name = found.name if found else ""
     quiet = merged.flag("shellenv", "quiet")
-    said = (*merged.warnings, *(() if quiet else _requests(reader)))
+    said = (
+        *merged.warnings,
+        *(() if quiet else _requests(reader.ctx, _all_blocked(reader, activate))),
+    )
     notices = _lines(map(_told, reader.errors) if reader.errors else said)
     if found is None or not view.counts or "" in reader.broken:
         return Plan(detection.candidate, root, name, notices=notices)
     venv = reader.venv(found.venv, activate)
     return make(detection.candidate, root, name, venv, groups, notices)
+
+
+def _all_blocked(reader: _Reader, activate: str) -> Iterable[Blocked]:
+    """What is blocked, with what the settings among it name: `allow` would approve that, too."""
+    if reader.trusting or all(b.verdict != "blocked" for b in reader.blocked):
+        return reader.blocked
+    return survey(reader.ctx, activate, trusting=True).blocked
 
 
 def _told(error: ShellenvError) -> str:
@@ -353,19 +363,30 @@ def _lines(notices: Iterable[str]) -> tuple[str, ...]:
     return tuple(map(printable, notices))
 
 
-def _requests(reader: _Reader) -> tuple[str, ...]:
-    """What to say about files that wait for the user: one line each, none for denied ones."""
-    ctx = reader.ctx
-    waiting = []
-    for path, verdict, _, directory, _ in reader.blocked:
+def _requests(ctx: Context, blocked: Iterable[Blocked]) -> tuple[str, ...]:
+    """What to say about files that wait for the user: one line for each that is not used, and one
+    for all that `allow` would approve in a directory; none for denied ones."""
+    refused = []
+    waiting: dict[str, list[str]] = {}
+    for path, verdict, _, directory, _ in blocked:
         shown = paths.tilde(ctx, path)
         if verdict == "foreign" and not directory:
-            waiting.append(f"{shown} is not used: it belongs to another user")
+            refused.append(f"{shown} is not used: it belongs to another user")
         elif verdict == "unsafe":
-            waiting.append(f"{shown} is not used: others can write to it (try chmod o-w)")
+            refused.append(f"{shown} is not used: others can write to it (try chmod o-w)")
         elif verdict == "blocked" and not path.endswith(".fish"):
-            waiting.append(f"{shown} is not allowed yet; read it, then run `shellenv allow`")
-    return tuple(waiting)
+            known = waiting.setdefault(directory, [])
+            name = paths.tilde(ctx, path.removeprefix(f"{directory}/")) if known else shown
+            if name not in known:
+                known.append(name)
+    return (*refused, *map(_request, waiting.values()))
+
+
+def _request(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} is not allowed yet; read it, then run `shellenv allow`"
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{listed} are not allowed yet; read them, then run `shellenv allow`"
 
 
 def _missing(path: str) -> str:

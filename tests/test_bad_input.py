@@ -161,7 +161,7 @@ def test_a_projects_file_that_cannot_be_used(shell: Shell) -> None:
     for number, (what, (make, _)) in enumerate(BROKEN.items()):
         roots[what] = shell.home.project(f"p{number}", venv=True)
         make(roots[what] / "dockerutils.cfg")
-        shell.home.shellenv("allow", roots[what])  # where that can be done
+        shell.home.approve(roots[what] / "dockerutils.cfg")
     with shell.interactive() as session:
         for what, (_, words) in BROKEN.items():
             if words:
@@ -207,7 +207,7 @@ def test_a_dotenv_file_that_cannot_be_used(shell: Shell) -> None:
             f"p{number}", f"{GOOD}[shellenv.dotenv]\nfiles = my.env\n", venv=True
         )
         make(roots[what] / "my.env")
-        shell.home.shellenv("allow", roots[what])
+        shell.home.approve(roots[what] / "my.env")
     with shell.interactive() as session:
         for what, (_, words) in broken.items():
             told_once(shell, session, roots[what], *words)
@@ -221,7 +221,7 @@ def test_a_file_that_breaks_while_one_is_inside_takes_everything_back(shell: She
         assert session.run(shell.cd(root)) == ""
         expect(shell, session, "GOOD", "yes")
         write(root / "dockerutils.cfg", f"{GOOD}oh\n")
-        shell.home.shellenv("allow", root)
+        shell.home.approve(root / "dockerutils.cfg")
         said = session.enter()
         assert said.count("\n") == 1, said
         assert "cfg:3" in said
@@ -250,7 +250,7 @@ def test_a_mistake_in_an_inner_project_leaves_the_outer_one_as_it_is(shell: Shel
         for file, mistake in ((".env", "DOT = yes\noh no\n"), ("dockerutils.cfg", f"{GOOD}oh\n")):
             right = (inner / file).read_text()
             write(inner / file, mistake)
-            shell.home.shellenv("allow", inner)
+            shell.home.approve(inner / file)
             told_once(shell, session, inner, f"{file}:", "nothing of this project")
             session.run(snapshot(shell, "inner"))
             assert [name for name in change(shell, "outer", "inner") if "_UNDO" not in name] == []

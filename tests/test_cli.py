@@ -296,14 +296,55 @@ def test_a_file_that_others_can_write_is_not_allowed(home: Home) -> None:
     assert value(home, root) == ""
 
 
-def test_allowing_a_file_that_does_not_parse_says_where_it_is_wrong(home: Home) -> None:
+def test_a_file_that_does_not_parse_is_not_allowed_and_it_is_said_where_it_is_wrong(
+    home: Home,
+) -> None:
     root = project(home, text="[shellenv.env]\nA\n")
     result = home.shellenv("allow", cwd=root)
+    assert result == Result(
+        1,
+        "",
+        f"shellenv: {root}/dockerutils.cfg:2: 'A' is no `key = value` line\n"
+        "write `key =` for an empty value\n",
+    )
+
+
+def test_a_directory_in_place_of_a_file_is_said_once_and_nothing_is_called_allowed(
+    home: Home,
+) -> None:
+    root = home.projects / "api"
+    (root / "dockerutils.cfg").mkdir(parents=True)
+    result = home.shellenv("allow", cwd=root)
     assert result.status == 1
-    assert result.stderr.splitlines()[:2] == [
-        "shellenv: allowed ~/projects/api/dockerutils.cfg",
-        f"shellenv: {root}/dockerutils.cfg:2: 'A' is no `key = value` line",
-    ]
+    assert result.stderr.startswith(f"shellenv: {root}/dockerutils.cfg: ")
+    assert result.stderr.count("\n") == 2
+
+
+def test_a_broken_file_that_settings_name_leaves_all_as_it_was(home: Home) -> None:
+    root = project(home, text="[shellenv.dotenv]\nfiles = .env\n[shellenv.env]\nA = 1\n")
+    write(root / ".env", "no assignment\n")
+    result = home.shellenv("allow", cwd=root)
+    assert result.status == 1
+    assert result.stderr.startswith(f"shellenv: {root}/.env:1: ")
+    assert value(home, root) == ""
+
+
+def test_allow_of_a_file_says_to_name_its_directory(home: Home) -> None:
+    root = project(home)
+    result = home.shellenv("allow", "api/dockerutils.cfg", cwd=home.projects)
+    assert result.stderr.splitlines()[1] == "name its directory: shellenv allow api"
+    assert home.shellenv("deny", "dockerutils.cfg", cwd=root).stderr.endswith("deny .\n")
+
+
+def test_allow_says_why_an_environment_of_the_project_s_own_is_not_in_use(home: Home) -> None:
+    root = home.project("api", venv=True)
+    write(root / ".venv/bin/activate", "")
+    assert home.shellenv("allow", cwd=root) == Result(
+        0,
+        "",
+        "shellenv: nothing to do: ~/projects/api/.venv is not in use, as "
+        f"{home.path}/.venv/api is named after the directory\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_a_mistake_is_told_once_applies_nothing_and_is_over_when_mended(
     with shell.interactive() as session:
         session.run(shell.cd(root))
         write(root / "dockerutils.cfg", variables(X="2") + "no key here\n")
-        home.shellenv("allow", root)
+        home.approve(root / "dockerutils.cfg")
         output = session.enter()
         assert "dockerutils.cfg:3" in output
         assert values(session, "X", "VIRTUAL_ENV") == [None, None]

@@ -183,6 +183,20 @@ def test_nothing_happens_before_the_user_allows_it(shell: Shell, home: Home) -> 
         assert session.prompt == "$ "
 
 
+def test_what_waits_is_named_with_the_files_that_would_be_allowed_along(
+    shell: Shell, home: Home
+) -> None:
+    root = home.project("api")
+    write(root / "dockerutils.cfg", "[shellenv.dotenv]\nfiles = .env:~/all.env:missing\n")
+    write(home.path / "all.env", "Y=1\n")
+    write(root / ".env", "X=1\n")
+    with shell.interactive() as session:
+        assert session.run(shell.cd(root)) == (
+            "shellenv: ~/projects/api/dockerutils.cfg, .env and ~/all.env are not allowed yet; "
+            "read them, then run `shellenv allow`\n"
+        )
+
+
 def test_a_project_of_two_prompts_has_one_marker(shell: Shell, home: Home) -> None:
     root = home.project("api", venv=True)
     prompt_off = home.project("plain", "[shellenv]\nprompt = no\n", venv=True)
