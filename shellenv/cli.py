@@ -189,7 +189,7 @@ VERBS: dict[str, Verb] = {
     ),
     "ssh-dock": Verb(
         "shellenv.fleet:ssh_dock",
-        "MONIKER [-- CMD...]",
+        "MONIKER | HOST [-- CMD...]",
         "log in to a dock, or run a command there as ssh does",
         (
             "ssh-dock gpu",
@@ -285,7 +285,7 @@ def run(argv: list[str]) -> int:
         say(*_overview().splitlines())
         return 2
     name, *args = argv
-    if name in ("--help", "-h"):
+    if name in ("--help", "-h", "help"):
         write(_overview())
         return 0
     if name == "--version":
@@ -301,7 +301,9 @@ def run(argv: list[str]) -> int:
         return 0
     if not verb.target:
         if args:
-            raise ShellenvError(f"{name} takes no arguments", f"shellenv {name} --help", 2)
+            raise ShellenvError(
+                f"{name} takes no arguments", f"shellenv {name} --help shows how", 2
+            )
         raise needs_hook(name)
     module, _, function = verb.target.partition(":")
     from shellenv.context import Context

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from shellenv import connection, docks, ssh
+from shellenv import connect, connection, docks, ssh
 from shellenv.cli import parser, printable, say, write
 from shellenv.context import Context
 from shellenv.docks import Dock
 from shellenv.errors import ShellenvError
+from shellenv.schema import nearest
 
 AT_ONCE = 32
 """How many docks are asked at the same time."""
@@ -118,7 +119,7 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
     """`shellenv ssh-dock MONIKER [-- CMD…]`: say the ssh command, then become it.
 
     ssh joins the words of CMD with spaces, and the dock's shell reads the line, as always with
-    ssh. Does not return. Raises ShellenvError for an unknown dock and if there is no ssh.
+    ssh. Does not return. Raises ShellenvError for a misspelt dock and if there is no ssh.
     """
     import shlex
     import signal
@@ -131,9 +132,13 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
     elif command:
         parser("ssh-dock").error("put -- before the command")
     options = parser("ssh-dock")
-    options.add_argument("moniker", metavar="MONIKER", help="a known dock (ls-dock lists them)")
+    options.add_argument(
+        "moniker",
+        metavar="MONIKER",
+        help="a known dock (ls-dock lists them), or a host as ssh takes it",
+    )
     name: str = options.parse_args(own).moniker
-    dock = docks.find(docks.known(ctx).docks, name)
+    dock = _meant(ctx, name)
     program = ssh.program(ctx)
     words = ["ssh", *ssh.words(ctx, dock), *command]
     say(shlex.join(words))
@@ -144,3 +149,17 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
         raise ShellenvError(f"cannot run {program}: {error.strerror}", "is it executable?") from (
             error
         )
+
+
+def _meant(ctx: Context, name: str) -> Dock:
+    """A known dock or, as `dock` takes it, a host. Raises ShellenvError for what looks like a dock
+    misspelt and is no name of a host's in ssh's configuration."""
+    known = docks.known(ctx).docks
+    monikers = [dock.moniker for dock in known]
+    found = connect.resolve(ctx, name)
+    if found.moniker in monikers or not nearest(found.moniker, monikers):
+        return found
+    client = ssh.Client.create(ctx, ssh.connect_timeout(ctx))
+    if client.settings(ssh.words(ctx, found)).get("hostname") != found.host:
+        return found
+    return docks.find(known, name)

@@ -35,6 +35,7 @@ def test_without_a_verb_it_lists_the_verbs_on_stderr(home: Home) -> None:
     assert (result.status, result.stdout) == (2, "")
     assert all(re.search(rf"^  {verb} ", result.stderr, re.M) for verb in VERBS)
     assert home.shellenv("--help") == Result(0, result.stderr, "")
+    assert home.shellenv("help") == Result(0, result.stderr, "")
 
 
 def test_it_knows_its_version(home: Home) -> None:
@@ -355,6 +356,13 @@ def test_projects_of_any_name_can_be_allowed(home: Home, name: str) -> None:
     result = home.shellenv("allow", cwd=root)
     assert result.stderr == f"shellenv: allowed ~/projects/{printable(name)}/dockerutils.cfg\n"
     assert value(home, root) == "1\n"
+
+
+def test_a_verb_of_the_hook_s_that_is_given_too_much_says_where_its_help_is(home: Home) -> None:
+    said = home.shellenv("pause", "x")
+    assert said == Result(
+        2, "", "shellenv: pause takes no arguments\nshellenv pause --help shows how\n"
+    )
 
 
 # --- config ------------------------------------------------------------------------------------

@@ -642,6 +642,16 @@ def test_ssh_dock_names_the_nearest_moniker(user: User) -> None:
     assert "did you mean production?" in result.stderr
 
 
+def test_ssh_dock_takes_the_hosts_of_ones_own_ssh_configuration(user: User) -> None:
+    user.run("register-dock", "--offline", "10.0.0.1", "box")
+    with user.ssh_config.open("a") as config:
+        config.write("Host box2\n  HostName 127.0.0.1\n  Port 1\n")
+    for host in ("box2", "nothing.like.it.invalid"):
+        result = user.run("ssh-dock", host)
+        assert (result.status, result.stderr.splitlines()[0].split()[-1]) == (255, host)
+        assert "no dock is called" not in result.stderr
+
+
 def test_wrong_usage_has_status_2(user: User) -> None:
     for words in (
         ["register-dock"],
