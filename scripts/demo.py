@@ -24,7 +24,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-LAUNCHER = Path(sys.executable).parent / "shellenv"
+from shellenv.cli import VERBS
+
+BIN = Path(sys.executable).parent
+PROGRAMS = ("shellenv", "dock", "castoff", *(name for name, verb in VERBS.items() if verb.bare))
 
 RC = r"""
 PS1='\w $ '
@@ -46,7 +49,8 @@ prepend = bin
 INVITATION = """\
 This is a bash in a throw-away home, with the hook in its .bashrc. Try:
 
-  cd projects/api     its environment ~/.venv/api becomes active; `cd` again and it is gone
+  cd projects/api     its environment ~/.venv/api becomes active, `run-shell -- python -V` uses it,
+                      and with the next `cd` it is gone
   cd projects/shop    it brings settings: `cat dockerutils.cfg`, then `shellenv allow`
   shellenv status     what is active and why; `exit` ends the demo and removes this home
 """
@@ -95,11 +99,12 @@ STORY: list[str | Step] = [
 
 @contextmanager
 def throw_away_home() -> Iterator[Path]:
-    """A home with the two projects and a .bashrc, in which `shellenv` is installed as by pipx."""
+    """A home with the two projects and a .bashrc, with shellenv's programs as pipx has them."""
     home = Path(tempfile.mkdtemp(prefix="shellenv-demo-")).resolve()
     try:
         (home / ".local/bin").mkdir(parents=True)
-        (home / ".local/bin/shellenv").symlink_to(LAUNCHER)
+        for program in PROGRAMS:
+            (home / ".local/bin" / program).symlink_to(BIN / program)
         (home / ".bashrc").write_text(RC)
         (home / "projects/api").mkdir(parents=True)
         venv = [sys.executable, "-m", "venv", "--without-pip", str(home / ".venv/api")]

@@ -417,7 +417,11 @@ def _dotenv(path: str, content: bytes) -> list[Variable]:
     for binding in parse_stream(StringIO(text)):
         origin = Origin(path, binding.original.line)
         if binding.error:
-            raise ConfigError(origin, "is no NAME=value line", "see the syntax of .env files")
+            raise ConfigError(
+                origin,
+                "is no NAME=value line",
+                "Configuration.md has the syntax, below [shellenv.dotenv]",
+            )
         if binding.key is None or binding.value is None:
             continue
         problem = variable_problem(binding.key)

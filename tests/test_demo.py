@@ -30,6 +30,8 @@ def test_at_a_terminal_it_is_a_real_shell_in_a_throw_away_home(home: Home) -> No
     child.expect_exact("~ $ ")
     child.sendline("cd projects/api")
     child.expect_exact("(api) ~/projects/api $ ")
+    child.sendline("run-shell -- python -c 'import sys; print(sys.prefix)'")
+    child.expect(r"\n/[^ ]*/\.venv/api\r")
     child.sendline("echo home=$HOME=")
     child.expect(r"home=(/[^=]*)=")
     assert isinstance(child.match, re.Match)
