@@ -109,8 +109,9 @@ def read_layer(file: str, root: str | None, content: bytes, *, personal: bool = 
     `personal` says that it is the user's own file for that project. Sections that start with
     `shellenv` are checked against the schema: what is unknown, or has no effect in this file, is
     left out with a warning; what is wrong raises. All other sections are dockerutils' and only
-    parsed. Raises ConfigError, which names file and line, for content that is too large, not
-    UTF-8, or not INI (a key without value, a key or section twice), and for bad values and names.
+    parsed; where one looks like a slip, that is a warning. Raises ConfigError, which names file and
+    line, for content that is too large, not UTF-8, or not INI (a key without value, a key or
+    section twice), and for bad values and names.
     """
     where = {schema.ANYWHERE, schema.OWN_FILES if root is None else schema.PROJECT_FILES}
     if personal:
@@ -121,6 +122,8 @@ def read_layer(file: str, root: str | None, content: bytes, *, personal: bool = 
         entries = {key: Entry(value, Origin(file, at), root) for key, (value, at) in keys.items()}
         if schema.is_ours(name):
             warnings += _check_section(name, Origin(file, line), entries, where)
+        elif near := schema.meant(name):
+            warnings.append(f"{Origin(file, line)}: unknown section [{name}]; did you mean [{near}]?")
         sections[name] = entries
     return Layer(file, root, sections, tuple(warnings))
 

@@ -366,6 +366,18 @@ def is_ours(section: str) -> bool:
     return section.lower().startswith(PREFIX)
 
 
+def meant(section: str) -> str:
+    """The section of ours that `section`, which is not, may be meant for: its name up to the dot is
+    `shellenv` but for a slip. "" if it is not."""
+    prefix, dot, rest = section.lower().partition(".")
+    if abs(len(prefix) - len(PREFIX)) > 2 or len(set(PREFIX) & set(prefix)) < len(set(PREFIX)) - 1:
+        return ""  # without difflib, which takes its time to load
+    import difflib
+
+    close = difflib.get_close_matches(prefix, [PREFIX], cutoff=0.85)
+    return nearest(f"{PREFIX}{dot}{rest}", SECTIONS) if close else ""
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """The candidate most like `word`, or "" if none is like it."""
     import difflib

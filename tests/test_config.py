@@ -169,6 +169,11 @@ def test_a_file_that_is_too_large_is_refused() -> None:
             "f.cfg:2: unknown section [shellenv.alias]; did you mean [shellenv.aliases]?",
         ),
         (
+            "[shelenv.env]\nA = 1\n",
+            "f.cfg:1: unknown section [shelenv.env]; did you mean [shellenv.env]?",
+        ),
+        ("[shellnev]\n", "f.cfg:1: unknown section [shellnev]; did you mean [shellenv]?"),
+        (
             "[Shellenv.Env]\nA = 1\n",
             "f.cfg:1: unknown section [Shellenv.Env]; did you mean [shellenv.env]?",
         ),
@@ -180,6 +185,11 @@ def test_a_file_that_is_too_large_is_refused() -> None:
 )
 def test_what_is_unknown_is_a_warning_with_the_nearest_name(content: str, expected: str) -> None:
     assert layer(content).warnings == (expected,)
+
+
+@pytest.mark.parametrize("name", ["shell", "shell.env", "servers.env", "virtualenv", "run_image"])
+def test_the_section_of_another_program_is_no_slip(name: str) -> None:
+    assert layer(f"[{name}]\nA = 1\n").warnings == ()
 
 
 def test_sections_of_later_versions_are_known() -> None:
