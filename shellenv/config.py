@@ -123,7 +123,9 @@ def read_layer(file: str, root: str | None, content: bytes, *, personal: bool = 
         if schema.is_ours(name):
             warnings += _check_section(name, Origin(file, line), entries, where)
         elif near := schema.meant(name):
-            warnings.append(f"{Origin(file, line)}: unknown section [{name}]; did you mean [{near}]?")
+            warnings.append(
+                f"{Origin(file, line)}: unknown section [{name}]; did you mean [{near}]?"
+            )
         sections[name] = entries
     return Layer(file, root, sections, tuple(warnings))
 

@@ -16,6 +16,9 @@ from shellenv.config import Entry, Origin, is_yes, split_paths
 SECRET = "credstash:"
 """A value that starts with this names a secret: it is fetched when a command runs, never here."""
 
+NOWHERE = Origin("", 0)
+"""Where what is shellenv's own is set."""
+
 
 class Ref(NamedTuple):
     """A reference to a variable, expanded by the shell on entering; `default` if it is unset."""
@@ -52,12 +55,14 @@ class Directory(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """Code to run on entering and on leaving. The same `id` means: still the same."""
+    """Code to run on entering and on leaving, and the lines that say so. The same `id` means: still
+    the same."""
 
     id: str
     enter: str
     leave: str
-    file: str = ""
+    enter_origin: Origin = NOWHERE
+    leave_origin: Origin = NOWHERE
 
 
 class Group(NamedTuple):
@@ -121,26 +126,35 @@ def make(
     variables = _variables(chosen)
     secret = _secret_names(variables)
     prompt = _last(chosen, "shellenv", "prompt")
+    path = _path(chosen, root)
+    split = [place for place in (venv, *path) if place and ":" in place.path]
     plan = Plan(
         key=key,
         root=root,
         name=name,
-        venv=venv,
-        path=_path(chosen, root),
+        venv=None if venv in split else venv,
+        path=tuple(directory for directory in path if directory not in split),
         variables=tuple(v for v in variables if v.name not in secret),
         secrets=tuple(v for v in variables if v.name in secret),
         aliases=_aliases(chosen),
         hooks=_hooks(chosen, root),
-        notices=notices,
+        notices=(*notices, *(_colon(place.path) for place in split)),
     )
     if plan.empty:
         return plan
     own = tuple(
-        Variable(variable, (value,), Origin("", 0))
+        Variable(variable, (value,), NOWHERE)
         for variable, value in (("SHELLENV_PROJECT", name), ("SHELLENV_ROOT", root))
     )
     shown = prompt is None or is_yes(prompt.value)
     return plan._replace(variables=own + plan.variables, marker=marker(name) if shown else "")
+
+
+def _colon(path: str) -> str:
+    """PATH has no escape: what has a colon in its name would be two other directories there."""
+    from shellenv.cli import printable
+
+    return printable(f"{path} is not used: PATH cannot hold a name with a colon (rename it)")
 
 
 def is_secret(variable: Variable) -> bool:
@@ -249,8 +263,8 @@ def _hooks(groups: list[Group], root: str) -> tuple[Hook, ...]:
         if enter or leave:
             # The user's own hooks are each project's; a project's stay while one is in it.
             whose = group.root or f"own {root}"
-            file = next(iter(hooks.values())).origin.file
-            found.append(Hook(f"{whose} {_digest(enter, leave)}", enter, leave, file))
+            origins = (hooks[key].origin if key in hooks else NOWHERE for key in ("enter", "leave"))
+            found.append(Hook(f"{whose} {_digest(enter, leave)}", enter, leave, *origins))
     return tuple(found)
 
 

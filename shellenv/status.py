@@ -5,6 +5,7 @@ First the facts, as one JSON-able value; then, for people, the same in words.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from shellenv.cli import parser, printable, write
 from shellenv.config import Origin
 from shellenv.context import Context
 from shellenv.environment import environment
+from shellenv.errors import ShellenvError
 from shellenv.hint import hint, image_sign
 from shellenv.plan import Plan, Ref, Value, Variable
 from shellenv.survey import Blocked, Survey, survey
@@ -21,10 +23,17 @@ Facts = dict[str, Any]
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv status [--json]`: print it to stdout. Mistakes in files are part of it."""
+    """`shellenv status [--json]`: print it to stdout. Mistakes in files are part of it.
+
+    Raises ShellenvError where there is no directory any more.
+    """
     arguments = parser("status")
     arguments.add_argument("--json", action="store_true", help="print JSON")
     options = arguments.parse_args(args)
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ShellenvError("the current directory is gone", "cd to one that is there") from error
     found = facts(ctx)
     if options.json:
         import json
@@ -127,7 +136,14 @@ def _changes(plan: Plan | None, values: Mapping[str, str]) -> Facts:
         ],
         "path": [{"directory": d.path, **_where(d.origin)} for d in plan.path],
         "aliases": [{"name": a.name, "value": a.value, **_where(a.origin)} for a in plan.aliases],
-        "hooks": [{"enter": h.enter, "leave": h.leave} for h in plan.hooks],
+        "hooks": [
+            {
+                "enter": h.enter,
+                "leave": h.leave,
+                "origins": {"enter": _where(h.enter_origin), "leave": _where(h.leave_origin)},
+            }
+            for h in plan.hooks
+        ],
     }
 
 
@@ -185,7 +201,7 @@ def _effects(plan: Plan, file: str) -> Iterator[str]:
         if alias.origin.file == file:
             yield f"define the alias {alias.name}"
     for hook in plan.hooks:
-        if hook.file == file:
+        if file in (hook.enter_origin.file, hook.leave_origin.file):
             yield "run code on entering and leaving"
 
 
@@ -231,13 +247,17 @@ def words(ctx: Context, found: Facts) -> Iterator[str]:
     yield from _table("path", ((short(d["directory"]), "", origin(d)) for d in found["path"]))
     yield from _table("aliases", ((a["name"], a["value"], origin(a)) for a in found["aliases"]))
     for hook in found["hooks"]:
-        yield from (f"{when:9} {hook[when]}" for when in ("enter", "leave") if hook[when])
+        for when in filter(hook.get, ("enter", "leave")):
+            yield f"{when:9} {hook[when]}   ({origin(hook['origins'][when])})"
     for blocked in found["blocked"]:
         yield f"blocked   {short(blocked['file'])}"
         yield f"          {STATES[blocked['state']]}"
         if blocked["if_allowed"]:
             yield f"          it would {', '.join(blocked['if_allowed'])}"
-    yield from (f"passed    {sentence}" for sentence in found["passed_over"])
+    said = [f"{blocked['file'].removesuffix('/bin/activate')} " for blocked in found["blocked"]]
+    for sentence in found["passed_over"]:
+        if not sentence.startswith(tuple(said)):
+            yield f"passed    {sentence}"
     yield from (f"warning   {warning}" for warning in found["warnings"])
     for error in found["errors"]:
         yield f"error     {error['message']}"

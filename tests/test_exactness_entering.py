@@ -197,6 +197,16 @@ def test_what_waits_is_named_with_the_files_that_would_be_allowed_along(
         )
 
 
+def test_a_name_that_path_cannot_hold_is_said_and_not_used(shell: Shell, home: Home) -> None:
+    root = home.project("a:b", "[shellenv.path]\nprepend = bin\n[shellenv.env]\nX = 1\n")
+    with shell.interactive() as session:
+        before = session.value("PATH")
+        assert session.run(shell.cd(root)) == (
+            f"shellenv: {root}/bin is not used: PATH cannot hold a name with a colon (rename it)\n"
+        )
+        assert (session.value("X"), session.value("PATH")) == ("1", before)
+
+
 def test_a_project_of_two_prompts_has_one_marker(shell: Shell, home: Home) -> None:
     root = home.project("api", venv=True)
     prompt_off = home.project("plain", "[shellenv]\nprompt = no\n", venv=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness import Home, Shell, write
+from harness import Home, Shell, run, write
 
 CONFIG = """\
 [shellenv.env]
@@ -55,3 +55,27 @@ def test_a_default_of_a_dotenv_file_is_shown_as_it_is_written(home: Home) -> Non
     home.allow(root)
     found = variables(home, root)["PORT"]
     assert (found["value"], found["written"]) == ("8080", "${API_PORT:-8080}")
+
+
+def test_hooks_are_shown_with_their_lines(home: Home) -> None:
+    root = home.project("api", config="[shellenv.hooks]\nleave = echo out\nenter = echo in\n")
+    shown = home.shellenv("status", cwd=root).ok()
+    assert "enter     echo in   (~/projects/api/dockerutils.cfg:3)\n" in shown
+    assert "leave     echo out   (~/projects/api/dockerutils.cfg:2)\n" in shown
+
+
+def test_a_blocked_environment_is_told_of_once(home: Home) -> None:
+    root = home.project("api", config="[shellenv.env]\nA = 1\n")
+    write(root / ".venv/bin/activate", "")
+    shown = home.shellenv("status", cwd=root).ok()
+    assert "blocked   ~/projects/api/.venv/bin/activate\n" in shown
+    assert "passed" not in shown
+
+
+def test_a_deleted_directory_is_no_project(home: Home) -> None:
+    gone = home.projects / "gone"
+    gone.mkdir()
+    words = ["sh", "-c", 'rmdir "$PWD" && exec shellenv status']
+    result = run(words, home.env, gone)
+    assert result.status == 1
+    assert "shellenv: the current directory is gone\n" in result.stderr
