@@ -1025,6 +1025,7 @@ shellenv() {
       __shellenv_moved
       ;;
     *:dock | *:castoff) "$@" ;;
+    *:status) __SHELLENV_PAUSED=${__shellenv_paused:-no} "$__shellenv_bin" "$@" ;;
     *) "$__shellenv_bin" "$@" ;;
   esac
 }

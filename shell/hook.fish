@@ -1090,6 +1090,11 @@ function shellenv --description 'The project that this shell is in'
             return 0
         case dock castoff 'dock *' 'castoff *'
             $argv
+        case status 'status *'
+            set -lx __SHELLENV_PAUSED no
+            test -n "$__shellenv_paused"
+            and set __SHELLENV_PAUSED yes
+            command $__shellenv_bin $argv
         case '*'
             command $__shellenv_bin $argv
     end

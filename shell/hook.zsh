@@ -787,6 +787,7 @@ shellenv() {
       __shellenv_retry
       ;;
     *:dock | *:castoff) "$@" ;;
+    *:status) __SHELLENV_PAUSED=${__shellenv_paused:-no} "$__shellenv_bin" "$@" ;;
     *) "$__shellenv_bin" "$@" ;;
   esac
 }

@@ -114,6 +114,7 @@ def _shell(ctx: Context, log: state.Log, plan: Plan | None) -> Facts:
         "virtual_env": venv,
         "venv_by_hand": applied and wanted is not None and venv != ours,
         "changed_by_hand": by_hand,
+        "paused": {"yes": True, "no": False}.get(env.get("__SHELLENV_PAUSED", "")),
     }
 
 
@@ -293,7 +294,15 @@ def _applied(found: Facts, short: Any) -> str:
         return f"has {short(shell['root'])} applied; the next prompt brings it up to date"
     if found["project"] is None or not (found["variables"] or found["venv"] or found["path"]):
         return "nothing to apply"
-    return "not applied: the hook is not loaded, or paused"
+    return WHY_NOT[shell["paused"]]
+
+
+WHY_NOT = {
+    True: "not applied: paused; `shellenv resume` goes on",
+    False: "not applied yet: the next prompt brings it",
+    None: "not applied: the hook is not loaded in this shell",
+}
+"""By whether the hook, which says so in a variable, is paused."""
 
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:

@@ -79,3 +79,13 @@ def test_a_deleted_directory_is_no_project(home: Home) -> None:
     result = run(words, home.env, gone)
     assert result.status == 1
     assert "shellenv: the current directory is gone\n" in result.stderr
+
+
+def test_it_is_known_why_nothing_is_applied(home: Home, shell: Shell) -> None:
+    root = home.project("api", config="[shellenv.env]\nA = 1\n")
+    with shell.interactive() as session:
+        session.run(shell.cd(root))
+        assert "shell     applied\n" in session.run("shellenv status")
+        session.run("shellenv pause")
+        assert "not applied: paused; `shellenv resume` goes on" in session.run("shellenv status")
+    assert "the hook is not loaded in this shell" in home.shellenv("status", cwd=root).ok()
