@@ -110,6 +110,10 @@ def _settings(ctx: Context, shell: Shell, found: Survey, settled: bool) -> str:
 def _snippet(ctx: Context, shell: Shell, found: Survey, plan: Plan, settled: bool) -> str:
     from shellenv import render
 
+    if plan.hooks:
+        from shellenv.hookcode import checked
+
+        plan = checked(ctx, shell, plan)
     if not settled:
         return render.snippet(shell, plan, render.Guard(found.watch, never=True))
     stamps = snippets.stamp(ctx, found.watch)

@@ -207,6 +207,29 @@ def test_a_name_that_path_cannot_hold_is_said_and_not_used(shell: Shell, home: H
         assert (session.value("X"), session.value("PATH")) == ("1", before)
 
 
+def test_a_mistake_in_a_hook_is_said_with_its_line(shell: Shell, home: Home) -> None:
+    hooks = "[shellenv.hooks]\nleave = echo out\nenter = if then (\n"
+    root = home.project("api", hooks + "[shellenv.env]\nX = 1\n")
+    with shell.interactive() as session:
+        said = session.run(shell.cd(root)).splitlines()
+        ours = f"shellenv: ~/projects/api/dockerutils.cfg:3: {shell.name} cannot read the code of"
+        assert [line.startswith(ours) for line in said].count(True) == 1, said
+        assert len(said) == 1 or shell.name != "fish"
+        assert session.value("X") == "1"
+        assert session.run(shell.cd(home.path)) == "out\n"
+
+
+@pytest.mark.parametrize(
+    "code", ["echo it", "false", "ls !(a)", "[[ a == +(a) ]] && echo it", "for i in a; do :; done"]
+)
+def test_code_of_any_kind_is_no_mistake(shell: Shell, home: Home, code: str) -> None:
+    if shell.name == "fish":
+        code = {"f": "for i in a; end"}.get(code[0], "echo it")
+    root = home.project("api", f"[shellenv.hooks]\nenter = {code}\n")
+    with shell.interactive() as session:
+        assert "cannot read the code" not in session.run(shell.cd(root))
+
+
 def test_a_project_of_two_prompts_has_one_marker(shell: Shell, home: Home) -> None:
     root = home.project("api", venv=True)
     prompt_off = home.project("plain", "[shellenv]\nprompt = no\n", venv=True)
