@@ -263,7 +263,9 @@ KEYS: tuple[Key, ...] = (
         "text",
         ".dockerignore",
         "The file in the project's directory that says what is left out: by Docker's rules, or by "
-        "git's if it is called `.gitignore`; `none` reads none.",
+        "git's if it is called `.gitignore`; `none` reads none. A `.gitignore` takes back a name "
+        "that is left out by default (`.cache`, `node_modules`) only if it says that name: `!*/` "
+        "does not.",
         "ignore_file = .gitignore",
     ),
     Key(
