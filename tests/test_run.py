@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from dock import Images, engine
-from harness import BIN, TIMEOUT, Home, Result, run, which, write
+from harness import BIN, TIMEOUT, Home, Result, make_venv, run, which, write
 from runs import Environment
 from servers import User
 
@@ -151,6 +151,30 @@ def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -
     line = home.shellenv(*words[:1], "--print", *words[1:], cwd=root).stdout
     by_hand = run(["sh", "-c", line], home.env, root)
     assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--env", "venv"]])
+def test_an_environment_that_was_activated_by_hand_is_the_one_that_is_named(
+    home: Home, options: list[str]
+) -> None:
+    root = home.project("api", venv=True)
+    hand = make_venv(home.path / "hand")
+    home.env.update(VIRTUAL_ENV=str(hand), PATH=f"{hand}/bin:{home.env['PATH']}")
+    words = [*options, "--", "sh", "-c", "echo $VIRTUAL_ENV"]
+    done = home.shellenv("run-shell", *words, cwd=root)
+    assert done.stdout == f"{hand}\n"
+    reason, line = done.stderr.splitlines()
+    assert reason.endswith(f"; you have activated {hand}, which wins")
+    assert line.startswith(f". {hand}/bin/activate && ")
+    status = home.shellenv("status", cwd=root).stdout.splitlines()
+    [runs_in] = [line for line in status if line.startswith("runs in")]
+    assert runs_in.endswith(f"; you have activated {hand}, which wins")
+
+
+def test_with_env_venv_one_that_was_activated_by_hand_will_do(home: Home) -> None:
+    home.env["VIRTUAL_ENV"] = hand = str(make_venv(home.path / "hand"))
+    words = ["run-shell", "-q", "--env", "venv", "--", "sh", "-c", "echo $VIRTUAL_ENV"]
+    assert home.shellenv(*words, cwd=home.project("api")).ok() == f"{hand}\n"
 
 
 def test_options_for_containers_are_said_to_have_no_effect_elsewhere(home: Home) -> None:
