@@ -189,12 +189,16 @@ def test_options_for_containers_are_said_to_have_no_effect_elsewhere(home: Home)
         "80:80",
         "-v",
         "a:b",
+        "-g",
+        "--keep",
         "--",
         "true",
         cwd=root,
     )
     assert done.stderr.splitlines()[1:-1] == [
+        "shellenv: --gpu has no effect in a virtual environment",
         "shellenv: -v has no effect in a virtual environment",
+        "shellenv: --keep has no effect in a virtual environment",
         "shellenv: -p 81:80 has no effect in a virtual environment",  # 80 is 80 anyway
     ]
 

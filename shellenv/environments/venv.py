@@ -16,7 +16,7 @@ from shellenv.ports import published
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
 
-CONTAINER_ONLY = ("image", "volumes", "network", "recreate")
+CONTAINER_ONLY = ("image", "gpu", "volumes", "network", "recreate", "keep")
 
 
 class Venv:
