@@ -1,7 +1,9 @@
 """`setup-venv`: makes the project's virtual environment and installs the project into it.
 
 It is made beside its place and moved there when it is complete, so nothing half-made is ever found
-by name. As scripts in a virtual environment hold its absolute path, they are corrected before.
+by name. As scripts in a virtual environment hold its absolute path, they are corrected before: it
+has its name from the beginning, in a directory of ours whose own name is then taken out of them.
+That one nobody quotes, in whichever way a script has quoted the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
 from shellenv.project import Project
 from shellenv.survey import survey
+
+WORKSHOP = ".setup-venv."
+"""What the names of the directories begin with in which environments are made: a process's number
+follows."""
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
@@ -67,6 +73,10 @@ def _check_place(ctx: Context, project: Project, path: str) -> None:
     """Raise ShellenvError if `path` must not be touched, or can be no virtual environment."""
     if ":" in path:  # as Python's own venv says
         raise ShellenvError(f"{path} has a colon, so PATH cannot hold it", "rename the project")
+    odd = next((char for char in path if char in '"`' or not char.isprintable()), "")
+    if odd and not "\ud800" <= odd <= "\udfff":
+        what = f"{path} has {odd!r}, which the scripts of virtual environments cannot hold"
+        raise ShellenvError(what, "rename the project")
     if not os.path.lexists(path):
         return
     shown = paths.tilde(ctx, path)
@@ -93,14 +103,16 @@ def _make(
 ) -> None:
     directory, name = os.path.split(path)
     os.makedirs(directory, exist_ok=True)
-    for left in _left_behind(directory, name):
+    for left in _left_behind(directory):
         _remove(left)
-    new, old = (f"{directory}/.{name}.{os.getpid()}.{kind}" for kind in ("new", "old"))
+    workshop = f"{directory}/{WORKSHOP}{os.getpid()}"
+    new, old = (f"{workshop}/{kind}/{name}" for kind in ("new", "old"))
     try:
+        os.makedirs(os.path.dirname(old))
         _create(env, new, root, python, prompt=name)
         _install(ctx, env, needed, new, root)
         _write_note(new, root)
-        _relocate(new, path)
+        _relocate(new, workshop)
         if os.path.lexists(path):
             os.rename(path, old)
         os.rename(new, path)
@@ -108,18 +120,17 @@ def _make(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it takes a moment, and is to be complete
         if os.path.lexists(old) and not os.path.lexists(path):
             os.rename(old, path)
-        for left in (new, old):
-            _remove(left)
+        _remove(workshop)
 
 
 def _create(env: Mapping[str, str], path: str, root: str, python: str, prompt: str) -> None:
     """An empty virtual environment, by uv if there is one."""
     uv = shutil.which("uv", path=env.get("PATH"))
     if uv:
-        words = [uv, "venv", "--seed", "--no-project", "--prompt", prompt]
+        words = [uv, "venv", "--seed", "--no-project", f"--prompt={prompt}"]
         words += ["--python", python] if python else []
     else:
-        words = [_python(env, python), "-m", "venv", "--prompt", prompt]
+        words = [_python(env, python), "-m", "venv", f"--prompt={prompt}"]
     watch("making the virtual environment", [*words, path], env, cwd=root)
 
 
@@ -153,16 +164,16 @@ def _write_note(path: str, root: str) -> None:
         stream.write(f"{root}\n")
 
 
-def _relocate(path: str, target: str) -> None:
-    """Put `target` in place of `path` wherever that stands in the virtual environment's files."""
-    old, new = os.fsencode(path), os.fsencode(target)
+def _relocate(path: str, workshop: str) -> None:
+    """Have the files of the virtual environment `path` say that it is beside `workshop`."""
+    extra = os.fsencode(f"/{os.path.basename(workshop)}/new/")
     for file in _scripts(path):
         if os.path.islink(file) or not os.path.isfile(file):
             continue
         content = read_regular(file)
-        if old in content and b"\0" not in content and len(content) <= MAX_BYTES:
+        if extra in content and b"\0" not in content and len(content) <= MAX_BYTES:
             with open(file, "r+b") as stream:  # its mode stays
-                stream.write(content.replace(old, new))
+                stream.write(content.replace(extra, b"/"))
                 stream.truncate()
 
 
@@ -180,14 +191,14 @@ def _scripts(path: str) -> Iterator[str]:
             yield from (f"{directory}/{name}" for name in names)
 
 
-def _left_behind(directory: str, name: str) -> list[str]:
-    """What runs that were killed have left beside the environment called `name`."""
+def _left_behind(directory: str) -> list[str]:
+    """The directories in which runs that were killed have worked."""
     found = []
     for entry in os.listdir(directory):
-        middle = entry.removeprefix(f".{name}.").rpartition(".")
-        if entry.startswith(f".{name}.") and middle[0].isdecimal() and middle[2] in ("new", "old"):
+        pid = entry.removeprefix(WORKSHOP)
+        if entry.startswith(WORKSHOP) and pid.isdecimal():
             try:
-                os.kill(int(middle[0]), 0)
+                os.kill(int(pid), 0)
             except ProcessLookupError:
                 found.append(f"{directory}/{entry}")
             except OSError:

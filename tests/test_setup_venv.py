@@ -71,9 +71,32 @@ def test_nothing_in_it_knows_where_it_was_made(home: Home, tool: str) -> None:
     venv = home.path / ".venv" / "thing"
     assert list(venv.parent.iterdir()) == [venv]
     texts = (path for path in venv.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert [path for path in texts if b"/.thing." in path.read_bytes()] == []
+    assert [path for path in texts if b"/.setup-venv." in path.read_bytes()] == []
     script = run(["sh", "-c", f". {venv}/bin/activate; echo $VIRTUAL_ENV"], home.env, root)
     assert script.ok() == f"{venv}\n"
+
+
+@pytest.mark.parametrize("name", ["it's", "-dash", "é&;!"])
+def test_a_project_may_have_an_odd_name(home: Home, tool: str, name: str) -> None:
+    del tool
+    root = home.project(name)
+    write(root / "setup.py", SETUP)
+    write(root / "thing.py", "def say(): print('said')\n")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    venv = home.path / ".venv" / name
+    code = 'echo "$VIRTUAL_ENV"; command -v python; command -v say; say'
+    done = home.shellenv("run-shell", "--", "sh", "-c", code, cwd=root)
+    assert done.stdout.splitlines() == [str(venv), f"{venv}/bin/python", f"{venv}/bin/say", "said"]
+    for shell, script in (("bash", "activate"), ("fish", "activate.fish")):
+        words = [shell, "-c", f'source "$P/bin/{script}"; echo "$VIRTUAL_ENV"']
+        assert run(words, {**home.env, "P": str(venv)}, root).ok() == f"{venv}\n"
+
+
+@pytest.mark.parametrize("name", ['a"b', "a`b", "a\tb", "a:b"])
+def test_what_scripts_cannot_hold_is_said_before_anything_is_made(home: Home, name: str) -> None:
+    done = home.shellenv("setup-venv", cwd=home.project(name))
+    assert (done.status, done.stderr.splitlines()[1]) == (1, "rename the project")
+    assert list((home.path / ".venv").iterdir()) == []
 
 
 def test_a_project_that_cannot_be_installed_is_importable_all_the_same(home: Home) -> None:
@@ -137,8 +160,7 @@ def test_an_interrupt_leaves_nothing_half_made(home: Home, number: signal.Signal
 
 def test_what_a_killed_run_left_is_removed_by_the_next(home: Home) -> None:
     root = home.project("plain")
-    for kind in ("new", "old"):
-        write(home.path / ".venv" / f".plain.999999999.{kind}" / "bin" / "activate", "")
+    write(home.path / ".venv" / ".setup-venv.999999999" / "new" / "plain" / "bin" / "activate", "")
     assert home.shellenv("setup-venv", cwd=root).status == 0
     assert [path.name for path in (home.path / ".venv").iterdir()] == ["plain"]
 
