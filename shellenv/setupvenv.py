@@ -77,9 +77,15 @@ def _check_place(ctx: Context, project: Project, path: str) -> None:
     if odd and not "\ud800" <= odd <= "\udfff":
         what = f"{path} has {odd!r}, which the scripts of virtual environments cannot hold"
         raise ShellenvError(what, "rename the project")
-    if not os.path.lexists(path):
-        return
     shown = paths.tilde(ctx, path)
+    if not os.path.lexists(path):
+        own = f"{project.root}/.venv"
+        if os.path.exists(f"{own}/bin/activate"):
+            raise ShellenvError(
+                f"{paths.tilde(ctx, own)} is the project's own, and {shown} would hide it",
+                "shellenv allow, then run-shell -- pip install ...; or remove it, then setup-venv",
+            )
+        return
     if not os.path.exists(f"{path}/pyvenv.cfg"):
         raise ShellenvError(f"{shown} is no virtual environment", "move it away")
     try:

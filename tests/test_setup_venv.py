@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import BIN, TIMEOUT, Home, run, write
+from harness import BIN, TIMEOUT, Home, make_venv, run, write
 
 from shellenv.dependencies import INDEXES
 
@@ -175,6 +175,23 @@ def test_an_environment_of_another_project_is_left_alone(home: Home) -> None:
     assert done.stderr.splitlines() == [
         f"shellenv: ~/.venv/api is the virtual environment of {root}",
         "rename one of the two projects, or remove ~/.venv/api",
+    ]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_an_environment_that_a_project_has_of_its_own_is_not_hidden(
+    home: Home, allowed: bool
+) -> None:
+    root = home.project("api")
+    write(root / "requirements.txt", "")
+    make_venv(root / ".venv")
+    if allowed:
+        home.allow(root)
+    done = home.shellenv("setup-venv", cwd=root)
+    assert (done.status, list((home.path / ".venv").iterdir())) == (1, [])
+    assert done.stderr.splitlines() == [
+        "shellenv: ~/projects/api/.venv is the project's own, and ~/.venv/api would hide it",
+        "shellenv allow, then run-shell -- pip install ...; or remove it, then setup-venv",
     ]
 
 
