@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from shellenv import files, paths
 from shellenv.context import Context
+from shellenv.errors import ShellenvError
 
 MARKERS = (
     ".git",
@@ -229,6 +230,13 @@ def _names(note: str, directory: str) -> bool:
     return written.rstrip("/") == directory or os.path.realpath(written) == os.path.realpath(
         directory
     )
+
+
+def refuse_home(ctx: Context, root: str) -> None:
+    """Raise ShellenvError if `root` is the home directory or `/`: too much to be a project."""
+    real = os.path.realpath(root)
+    if real == "/" or (ctx.home and real == os.path.realpath(ctx.home)):
+        raise ShellenvError(f"{paths.tilde(ctx, root)} is no project", "cd into the project first")
 
 
 def _marker(directory: str) -> str:

@@ -21,7 +21,7 @@ from shellenv.dependencies import Dependencies
 from shellenv.errors import ShellenvError
 from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
-from shellenv.project import Project
+from shellenv.project import Project, refuse_home
 from shellenv.survey import survey
 
 WORKSHOP = ".setup-venv."
@@ -47,10 +47,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         raise error
     project = found.detection.project
     assert project is not None  # for a run there always is one
-    if project.root in ("/", ctx.home):
-        raise ShellenvError(
-            f"{paths.tilde(ctx, project.root)} is no project", "cd into the project first"
-        )
+    refuse_home(ctx, project.root)
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
     _check_place(ctx, project, path)
     more = found.config.get("shellenv.run", "install")

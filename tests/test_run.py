@@ -153,6 +153,13 @@ def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -
     assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
 
 
+@pytest.mark.parametrize("place", ["~", "/"])
+def test_the_whole_home_is_not_mounted_in_a_container(home: Home, place: str) -> None:
+    cwd = home.path if place == "~" else Path("/")
+    done = home.shellenv("run-shell", "--env", "docker", "--print", "--", "true", cwd=cwd)
+    assert last_lines(done) == [f"shellenv: {place} is no project", "cd into the project first"]
+
+
 @pytest.mark.parametrize("options", [[], ["--env", "venv"]])
 def test_an_environment_that_was_activated_by_hand_is_the_one_that_is_named(
     home: Home, options: list[str]
