@@ -25,6 +25,9 @@ MARKERS = (
 )
 """What makes a directory a project for `run-*` if nothing of shellenv's is there."""
 
+HERE = "the current directory"
+"""The rule by which a directory is a project that nothing else says is one."""
+
 
 def _always(*_: str) -> bool:
     return True
@@ -143,7 +146,7 @@ def detect(
     elif for_run:
         marked = ((d, _marker(d)) for d in ancestors(ctx))
         root, marker = next(((d, m) for d, m in marked if m), (ctx.cwd, ""))
-        rule = f"the innermost directory with {marker}" if marker else "the current directory"
+        rule = f"the innermost directory with {marker}" if marker else HERE
         result = project(root, rule, (root,))
     present = frozenset(path for path, exists in look.seen.items() if exists)
     return Detection(first, result, consulted, present, tuple(look.passed_over))

@@ -195,6 +195,17 @@ def test_an_environment_that_a_project_has_of_its_own_is_not_hidden(
     ]
 
 
+def test_a_directory_that_is_others_too_is_no_project_by_itself(home: Home) -> None:
+    shared = home.project("shared")
+    shared.chmod(0o1777)
+    done = home.shellenv("setup-venv", cwd=shared)
+    assert (done.status, list((home.path / ".venv").iterdir())) == (1, [])
+    assert done.stderr.splitlines() == [
+        "shellenv: ~/projects/shared is no project, and not yours alone",
+        "cd into the project first",
+    ]
+
+
 def test_what_is_no_environment_is_left_alone(home: Home) -> None:
     root = home.project("api")
     precious = write(home.path / ".venv" / "api" / "precious", "")
