@@ -61,6 +61,9 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     raise_when_ended()
     env = _outside(ctx)
     shown = paths.tilde(ctx, path)
+    if os.path.lexists(path) and not os.path.lexists(f"{path}/.project"):
+        where = paths.tilde(ctx, project.root)
+        say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
     if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
         say(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
         _install(ctx, env, needed, path, project.root)

@@ -206,6 +206,16 @@ def test_a_directory_that_is_others_too_is_no_project_by_itself(home: Home) -> N
     ]
 
 
+def test_an_environment_that_was_made_by_hand_is_taken_with_a_word(home: Home) -> None:
+    root, other = home.project("a/api"), home.project("b/api")
+    home.venv("api")
+    words = ("setup-venv", "--recreate")
+    word = "shellenv: ~/.venv/api was nobody's; from now on it belongs to ~/projects/a/api"
+    assert home.shellenv(*words, cwd=root).stderr.splitlines()[0] == word
+    assert word not in home.shellenv(*words, cwd=root).stderr
+    assert home.shellenv(*words, cwd=other).status == 1
+
+
 def test_what_is_no_environment_is_left_alone(home: Home) -> None:
     root = home.project("api")
     precious = write(home.path / ".venv" / "api" / "precious", "")
