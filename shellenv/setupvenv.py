@@ -31,7 +31,7 @@ follows."""
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv setup-venv [--python X] [--recreate]`: make it, or bring it up to date.
+    """`shellenv setup-venv [--python X] [--recreate] [-q]`: make it, or bring it up to date.
 
     Raises ShellenvError if a directory of that name is another project's or none of ours, if there
     is no such Python, and if something cannot be installed; then what was there is as it was,
@@ -42,6 +42,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         "--python", metavar="X", default="", help="the Python to use: a version, or a program"
     )
     options.add_argument("--recreate", action="store_true", help="make the environment anew")
+    options.add_argument("-q", "--quiet", action="store_true", help="say only what needs you")
     chosen = options.parse_args(args)
     found = survey(ctx, for_run=True)
     for error in found.errors:
@@ -59,19 +60,21 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     more = found.config.get("shellenv.run", "install")
     needed = dependencies.find(project.root, more.value if more else "")
     raise_when_ended()
+    quiet = chosen.quiet or found.config.flag("shellenv", "quiet")
+    explain = (lambda _: None) if quiet else say
     env = _outside(ctx)
     shown = paths.tilde(ctx, path)
     if os.path.lexists(path) and not os.path.lexists(f"{path}/.project"):
         where = paths.tilde(ctx, project.root)
         say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
     if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
-        say(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
-        _install(ctx, env, needed, path, project.root)
+        explain(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
+        _install(ctx, env, needed, path, project.root, quiet)
         _write_note(path, project.root)
     else:
-        say(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
-        _make(ctx, env, needed, path, project.root, chosen.python)
-    say(f"shellenv: {shown} is ready")
+        explain(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
+        _make(ctx, env, needed, path, project.root, chosen.python, quiet)
+    explain(f"shellenv: {shown} is ready")
     return 0
 
 
@@ -120,6 +123,7 @@ def _make(
     path: str,
     root: str,
     python: str,
+    quiet: bool,
 ) -> None:
     directory, name = os.path.split(path)
     os.makedirs(directory, exist_ok=True)
@@ -129,8 +133,8 @@ def _make(
     new, old = (f"{workshop}/{kind}/{name}" for kind in ("new", "old"))
     try:
         os.makedirs(os.path.dirname(old))
-        _create(env, new, root, python, prompt=name)
-        _install(ctx, env, needed, new, root)
+        _create(env, new, root, python, name, quiet)
+        _install(ctx, env, needed, new, root, quiet)
         _write_note(new, root)
         _relocate(new, workshop)
         if os.path.lexists(path):
@@ -143,7 +147,9 @@ def _make(
         _remove(workshop)
 
 
-def _create(env: Mapping[str, str], path: str, root: str, python: str, prompt: str) -> None:
+def _create(
+    env: Mapping[str, str], path: str, root: str, python: str, prompt: str, quiet: bool
+) -> None:
     """An empty virtual environment, by uv if there is one."""
     uv = shutil.which("uv", path=env.get("PATH"))
     if uv:
@@ -151,7 +157,7 @@ def _create(env: Mapping[str, str], path: str, root: str, python: str, prompt: s
         words += ["--python", python] if python else []
     else:
         words = [_python(env, python), "-m", "venv", f"--prompt={prompt}"]
-    watch("making the virtual environment", [*words, path], env, cwd=root)
+    watch("making the virtual environment", [*words, path], env, cwd=root, quiet=quiet)
 
 
 def _python(env: Mapping[str, str], wanted: str) -> str:
@@ -169,14 +175,20 @@ def _python(env: Mapping[str, str], wanted: str) -> str:
 
 
 def _install(
-    ctx: Context, env: Mapping[str, str], needed: Dependencies, path: str, root: str
+    ctx: Context,
+    env: Mapping[str, str],
+    needed: Dependencies,
+    path: str,
+    root: str,
+    quiet: bool,
 ) -> None:
     cache = paths.cache_dir(ctx) or "/tmp/shellenv"
     uv = shutil.which("uv", path=env.get("PATH")) is not None
     lines = ["set -e", *dependencies.commands(needed, uv, f"{cache}/tools")]
     active = {**env, "VIRTUAL_ENV": path, "PATH": f"{path}/bin:{env.get('PATH', os.defpath)}"}
     active.pop("PYTHONHOME", None)
-    watch(f"installing {needed}", ["sh", "-c", "\n".join(lines)], active, cwd=root)
+    words = ["sh", "-c", "\n".join(lines)]
+    watch(f"installing {needed}", words, active, cwd=root, quiet=quiet)
 
 
 def _write_note(path: str, root: str) -> None:

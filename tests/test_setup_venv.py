@@ -224,6 +224,20 @@ def test_what_is_no_environment_is_left_alone(home: Home) -> None:
     assert done.stderr.splitlines()[0] == "shellenv: ~/.venv/api is no virtual environment"
 
 
+@pytest.mark.parametrize("how", ["-q", "quiet"])
+def test_it_says_only_what_needs_somebody(home: Home, how: str) -> None:
+    root = home.project("api")
+    options = ["-q"] if how == "-q" else []
+    home.env.update({} if options else {"SHELLENV_QUIET": "yes"})
+    for _ in ("made", "brought up to date"):
+        assert home.shellenv("setup-venv", *options, cwd=root).ok() == ""
+    write(root / "requirements.txt", "./no-such-thing\n")
+    done = home.shellenv("setup-venv", *options, cwd=root)
+    assert done.status == 1
+    assert "no-such-thing" in done.stderr
+    assert "shellenv: installing requirements.txt failed" in done.stderr
+
+
 def test_a_python_that_is_not_there_is_said(home: Home, tool: str) -> None:
     root = home.project("api")
     done = home.shellenv("setup-venv", "--python", "no-such-python", cwd=root)
