@@ -153,6 +153,18 @@ def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -
     assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
 
 
+@pytest.mark.needs("docker")
+def test_an_image_that_is_not_there_brings_to_mind_one_of_the_project(home: Home) -> None:
+    root = home.project("api")
+    for name in ("base", "other"):
+        write(root / "docker" / name / "Dockerfile", "FROM scratch\n")
+    done = home.shellenv("run-shell", "--image", "othr", "--", "true", cwd=root)
+    assert last_lines(done)[-2:] == [
+        "shellenv: cannot pull othr",
+        "did you mean other, the project's docker/other?",
+    ]
+
+
 @pytest.mark.parametrize("place", ["~", "/"])
 def test_the_whole_home_is_not_mounted_in_a_container(home: Home, place: str) -> None:
     cwd = home.path if place == "~" else Path("/")
