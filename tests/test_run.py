@@ -7,9 +7,11 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 from dock import Images, engine
 from harness import BIN, TIMEOUT, Home, Result, make_venv, run, which, write
@@ -151,6 +153,25 @@ def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -
     line = home.shellenv(*words[:1], "--print", *words[1:], cwd=root).stdout
     by_hand = run(["sh", "-c", line], home.env, root)
     assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
+
+
+CLIENT = """
+import os, sys, termios
+from shellenv import terminal
+from shellenv.engine import Engine
+before = termios.tcgetattr(0)
+argv = ["sh", "-c", sys.argv[1]]
+terminal.run(Engine("unix:///nowhere"), "run", argv, os.environ, lambda: None)
+print("as it was" if termios.tcgetattr(0) == before else "raw")
+"""
+
+
+@pytest.mark.parametrize("end", ["exit 125", "kill -KILL $$"])
+def test_a_client_that_leaves_the_terminal_raw_does_not_leave_it_so_for_us(end: str) -> None:
+    argv = ["-c", CLIENT, f"stty raw -echo; {end}"]
+    child = pexpect.spawn(sys.executable, argv, encoding="utf-8", timeout=TIMEOUT)
+    child.expect_exact(["as it was\r\n"])
+    child.close()
 
 
 @pytest.mark.needs("docker")
