@@ -135,7 +135,7 @@ VERBS: dict[str, Verb] = {
     ),
     "setup-venv": Verb(
         "shellenv.setupvenv:main",
-        "[--python X] [--recreate]",
+        "[--python X] [--recreate] [-q]",
         "make the project's virtual environment and install the project into it",
         (
             "setup-venv                        again, it brings the environment up to date",

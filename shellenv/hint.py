@@ -33,8 +33,26 @@ def hint(
     """The execution environment by the rules, first match wins. Pure.
 
     `option` is what `--env` said, "" if nothing; `image` is the path that shows a docker image
-    (see `image_sign`), "" if there is none.
+    (see `image_sign`), "" if there is none. The reason for a virtual environment that the user has
+    activated by hand names it.
     """
+    found = _chosen(env, config, project, image, option)
+    active = by_hand(env, project)
+    if found.exec_env != "venv" or not active:
+        return found
+    return Hint("venv", f"{found.reason}; you have activated {active}, which wins")
+
+
+def by_hand(env: Mapping[str, str], project: Project | None) -> str:
+    """The virtual environment that the user has activated, which wins over the project's; "" if
+    that is none, or the project's. `env` is the environment outside of projects."""
+    active = env.get("VIRTUAL_ENV", "")
+    return "" if project is not None and active == project.venv else active
+
+
+def _chosen(
+    env: Mapping[str, str], config: Config, project: Project | None, image: str, option: str
+) -> Hint:
     if option and option != "auto":
         return Hint(option, f"--env {option}")
     chosen = None if option else config.get("shellenv", "exec_env")

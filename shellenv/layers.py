@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellenv import dependencies, dockerfile, installation, scm
-from shellenv.baseimage import Base, component
+from shellenv.baseimage import Base, component, own_images
 from shellenv.cli import say
 from shellenv.container import Mount, mount_words
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
 from shellenv.progress import watch
+from shellenv.schema import nearest
 from shellenv.shells import quote_posix
 
 if TYPE_CHECKING:
@@ -138,9 +139,12 @@ class Docker:
 
     def fetch(self, base: Base, root: str) -> None:
         """Build the base image if it is the project's own, else pull it."""
+        hint = "docker says above why; run-shell --image takes another"
         if base.build is None:
             words = ["pull", base.reference]
             problem = f"cannot pull {base.reference}"
+            near = nearest(base.reference, own_images(root))
+            hint = f"did you mean {near}, the project's docker/{near}?" if near else hint
         else:
             build = base.build
             words = ["build", "--tag", base.reference, "--file", build.dockerfile]
@@ -158,7 +162,7 @@ class Docker:
             [program, *words], env=self.env, stdin=subprocess.DEVNULL, stdout=2, check=False
         )
         if done.returncode:
-            raise ShellenvError(problem, "docker says above why; run-shell --image takes another")
+            raise ShellenvError(problem, hint)
 
     def build(self, name: str, words: Sequence[str], script: str, title: str) -> None:
         """Run `script` in a container called `name`, showing what it says. Raises ShellenvError if

@@ -19,9 +19,15 @@ PATIENCE = 5.0
 
 
 def watch(
-    title: str, argv: Sequence[str], env: Mapping[str, str], *, cwd: str = "/", stdin: bytes = b""
+    title: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    cwd: str = "/",
+    stdin: bytes = b"",
+    quiet: bool = False,
 ) -> None:
-    """Run a program and show what it says on stderr.
+    """Run a program and show what it says on stderr; with `quiet` only if it fails.
 
     Raises ShellenvError, after the last lines it said, if it fails or cannot be run. Whatever ends
     us meanwhile ends it and its children first.
@@ -51,7 +57,7 @@ def watch(
                 child.stdin.close()
             except BrokenPipeError:
                 pass  # it ends, and says why
-            last = _shown(title, child.stdout)
+            last = _kept(child.stdout) if quiet else _shown(title, child.stdout)
             child.wait()
         except BaseException:
             _end(child.pid, signal.SIGTERM)
@@ -101,6 +107,11 @@ def _shown(title: str, output: IO[bytes]) -> list[str]:
             last.append(_text(line))
             status.update(f"{escape(title)}: [dim]{escape(last[-1][:80])}")
     return list(last)
+
+
+def _kept(output: IO[bytes]) -> list[str]:
+    """Read `output` to its end; its last `KEPT` lines."""
+    return list(deque(map(_text, output), maxlen=KEPT))
 
 
 def _text(line: bytes) -> str:

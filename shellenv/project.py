@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from shellenv import files, paths
 from shellenv.context import Context
+from shellenv.errors import ShellenvError
 
 MARKERS = (
     ".git",
@@ -23,6 +24,9 @@ MARKERS = (
     "docker",
 )
 """What makes a directory a project for `run-*` if nothing of shellenv's is there."""
+
+HERE = "the current directory"
+"""The rule by which a directory is a project that nothing else says is one."""
 
 
 def _always(*_: str) -> bool:
@@ -142,7 +146,7 @@ def detect(
     elif for_run:
         marked = ((d, _marker(d)) for d in ancestors(ctx))
         root, marker = next(((d, m) for d, m in marked if m), (ctx.cwd, ""))
-        rule = f"the innermost directory with {marker}" if marker else "the current directory"
+        rule = f"the innermost directory with {marker}" if marker else HERE
         result = project(root, rule, (root,))
     present = frozenset(path for path, exists in look.seen.items() if exists)
     return Detection(first, result, consulted, present, tuple(look.passed_over))
@@ -229,6 +233,13 @@ def _names(note: str, directory: str) -> bool:
     return written.rstrip("/") == directory or os.path.realpath(written) == os.path.realpath(
         directory
     )
+
+
+def refuse_home(ctx: Context, root: str) -> None:
+    """Raise ShellenvError if `root` is the home directory or `/`: too much to be a project."""
+    real = os.path.realpath(root)
+    if real == "/" or (ctx.home and real == os.path.realpath(ctx.home)):
+        raise ShellenvError(f"{paths.tilde(ctx, root)} is no project", "cd into the project first")
 
 
 def _marker(directory: str) -> str:

@@ -1,7 +1,9 @@
 """`setup-venv`: makes the project's virtual environment and installs the project into it.
 
 It is made beside its place and moved there when it is complete, so nothing half-made is ever found
-by name. As scripts in a virtual environment hold its absolute path, they are corrected before.
+by name. As scripts in a virtual environment hold its absolute path, they are corrected before: it
+has its name from the beginning, in a directory of ours whose own name is then taken out of them.
+That one nobody quotes, in whichever way a script has quoted the rest.
 """
 
 from __future__ import annotations
@@ -19,12 +21,17 @@ from shellenv.dependencies import Dependencies
 from shellenv.errors import ShellenvError
 from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
-from shellenv.project import Project
+from shellenv.project import HERE, Project, refuse_home
 from shellenv.survey import survey
+from shellenv.trust import writable_by_others
+
+WORKSHOP = ".setup-venv."
+"""What the names of the directories begin with in which environments are made: a process's number
+follows."""
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv setup-venv [--python X] [--recreate]`: make it, or bring it up to date.
+    """`shellenv setup-venv [--python X] [--recreate] [-q]`: make it, or bring it up to date.
 
     Raises ShellenvError if a directory of that name is another project's or none of ours, if there
     is no such Python, and if something cannot be installed; then what was there is as it was,
@@ -35,41 +42,67 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         "--python", metavar="X", default="", help="the Python to use: a version, or a program"
     )
     options.add_argument("--recreate", action="store_true", help="make the environment anew")
+    options.add_argument("-q", "--quiet", action="store_true", help="say only what needs you")
     chosen = options.parse_args(args)
     found = survey(ctx, for_run=True)
     for error in found.errors:
         raise error
     project = found.detection.project
     assert project is not None  # for a run there always is one
-    if project.root in ("/", ctx.home):
+    refuse_home(ctx, project.root)
+    if project.rule == HERE and not _is_own(ctx, project.root):
         raise ShellenvError(
-            f"{paths.tilde(ctx, project.root)} is no project", "cd into the project first"
+            f"{paths.tilde(ctx, project.root)} is no project, and not yours alone",
+            "cd into the project first",
         )
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
     _check_place(ctx, project, path)
     more = found.config.get("shellenv.run", "install")
     needed = dependencies.find(project.root, more.value if more else "")
     raise_when_ended()
+    quiet = chosen.quiet or found.config.flag("shellenv", "quiet")
+    explain = (lambda _: None) if quiet else say
     env = _outside(ctx)
     shown = paths.tilde(ctx, path)
+    if os.path.lexists(path) and not os.path.lexists(f"{path}/.project"):
+        where = paths.tilde(ctx, project.root)
+        say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
     if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
-        say(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
-        _install(ctx, env, needed, path, project.root)
+        explain(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
+        _install(ctx, env, needed, path, project.root, quiet)
         _write_note(path, project.root)
     else:
-        say(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
-        _make(ctx, env, needed, path, project.root, chosen.python)
-    say(f"shellenv: {shown} is ready")
+        explain(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
+        _make(ctx, env, needed, path, project.root, chosen.python, quiet)
+    explain(f"shellenv: {shown} is ready")
     return 0
+
+
+def _is_own(ctx: Context, directory: str) -> bool:
+    """Is it the user's, and can nobody else write to it?"""
+    try:
+        return os.stat(directory).st_uid == ctx.uid and not writable_by_others(directory)
+    except OSError:
+        return False
 
 
 def _check_place(ctx: Context, project: Project, path: str) -> None:
     """Raise ShellenvError if `path` must not be touched, or can be no virtual environment."""
     if ":" in path:  # as Python's own venv says
         raise ShellenvError(f"{path} has a colon, so PATH cannot hold it", "rename the project")
-    if not os.path.lexists(path):
-        return
+    odd = next((char for char in path if char in '"`' or not char.isprintable()), "")
+    if odd and not "\ud800" <= odd <= "\udfff":
+        what = f"{path} has {odd!r}, which the scripts of virtual environments cannot hold"
+        raise ShellenvError(what, "rename the project")
     shown = paths.tilde(ctx, path)
+    if not os.path.lexists(path):
+        own = f"{project.root}/.venv"
+        if os.path.exists(f"{own}/bin/activate"):
+            raise ShellenvError(
+                f"{paths.tilde(ctx, own)} is the project's own, and {shown} would hide it",
+                "shellenv allow, then run-shell -- pip install ...; or remove it, then setup-venv",
+            )
+        return
     if not os.path.exists(f"{path}/pyvenv.cfg"):
         raise ShellenvError(f"{shown} is no virtual environment", "move it away")
     try:
@@ -90,17 +123,20 @@ def _make(
     path: str,
     root: str,
     python: str,
+    quiet: bool,
 ) -> None:
     directory, name = os.path.split(path)
     os.makedirs(directory, exist_ok=True)
-    for left in _left_behind(directory, name):
+    for left in _left_behind(directory):
         _remove(left)
-    new, old = (f"{directory}/.{name}.{os.getpid()}.{kind}" for kind in ("new", "old"))
+    workshop = f"{directory}/{WORKSHOP}{os.getpid()}"
+    new, old = (f"{workshop}/{kind}/{name}" for kind in ("new", "old"))
     try:
-        _create(env, new, root, python, prompt=name)
-        _install(ctx, env, needed, new, root)
+        os.makedirs(os.path.dirname(old))
+        _create(env, new, root, python, name, quiet)
+        _install(ctx, env, needed, new, root, quiet)
         _write_note(new, root)
-        _relocate(new, path)
+        _relocate(new, workshop)
         if os.path.lexists(path):
             os.rename(path, old)
         os.rename(new, path)
@@ -108,19 +144,20 @@ def _make(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it takes a moment, and is to be complete
         if os.path.lexists(old) and not os.path.lexists(path):
             os.rename(old, path)
-        for left in (new, old):
-            _remove(left)
+        _remove(workshop)
 
 
-def _create(env: Mapping[str, str], path: str, root: str, python: str, prompt: str) -> None:
+def _create(
+    env: Mapping[str, str], path: str, root: str, python: str, prompt: str, quiet: bool
+) -> None:
     """An empty virtual environment, by uv if there is one."""
     uv = shutil.which("uv", path=env.get("PATH"))
     if uv:
-        words = [uv, "venv", "--seed", "--no-project", "--prompt", prompt]
+        words = [uv, "venv", "--seed", "--no-project", f"--prompt={prompt}"]
         words += ["--python", python] if python else []
     else:
-        words = [_python(env, python), "-m", "venv", "--prompt", prompt]
-    watch("making the virtual environment", [*words, path], env, cwd=root)
+        words = [_python(env, python), "-m", "venv", f"--prompt={prompt}"]
+    watch("making the virtual environment", [*words, path], env, cwd=root, quiet=quiet)
 
 
 def _python(env: Mapping[str, str], wanted: str) -> str:
@@ -138,14 +175,20 @@ def _python(env: Mapping[str, str], wanted: str) -> str:
 
 
 def _install(
-    ctx: Context, env: Mapping[str, str], needed: Dependencies, path: str, root: str
+    ctx: Context,
+    env: Mapping[str, str],
+    needed: Dependencies,
+    path: str,
+    root: str,
+    quiet: bool,
 ) -> None:
     cache = paths.cache_dir(ctx) or "/tmp/shellenv"
     uv = shutil.which("uv", path=env.get("PATH")) is not None
     lines = ["set -e", *dependencies.commands(needed, uv, f"{cache}/tools")]
     active = {**env, "VIRTUAL_ENV": path, "PATH": f"{path}/bin:{env.get('PATH', os.defpath)}"}
     active.pop("PYTHONHOME", None)
-    watch(f"installing {needed}", ["sh", "-c", "\n".join(lines)], active, cwd=root)
+    words = ["sh", "-c", "\n".join(lines)]
+    watch(f"installing {needed}", words, active, cwd=root, quiet=quiet)
 
 
 def _write_note(path: str, root: str) -> None:
@@ -153,16 +196,16 @@ def _write_note(path: str, root: str) -> None:
         stream.write(f"{root}\n")
 
 
-def _relocate(path: str, target: str) -> None:
-    """Put `target` in place of `path` wherever that stands in the virtual environment's files."""
-    old, new = os.fsencode(path), os.fsencode(target)
+def _relocate(path: str, workshop: str) -> None:
+    """Have the files of the virtual environment `path` say that it is beside `workshop`."""
+    extra = os.fsencode(f"/{os.path.basename(workshop)}/new/")
     for file in _scripts(path):
         if os.path.islink(file) or not os.path.isfile(file):
             continue
         content = read_regular(file)
-        if old in content and b"\0" not in content and len(content) <= MAX_BYTES:
+        if extra in content and b"\0" not in content and len(content) <= MAX_BYTES:
             with open(file, "r+b") as stream:  # its mode stays
-                stream.write(content.replace(old, new))
+                stream.write(content.replace(extra, b"/"))
                 stream.truncate()
 
 
@@ -180,14 +223,14 @@ def _scripts(path: str) -> Iterator[str]:
             yield from (f"{directory}/{name}" for name in names)
 
 
-def _left_behind(directory: str, name: str) -> list[str]:
-    """What runs that were killed have left beside the environment called `name`."""
+def _left_behind(directory: str) -> list[str]:
+    """The directories in which runs that were killed have worked."""
     found = []
     for entry in os.listdir(directory):
-        middle = entry.removeprefix(f".{name}.").rpartition(".")
-        if entry.startswith(f".{name}.") and middle[0].isdecimal() and middle[2] in ("new", "old"):
+        pid = entry.removeprefix(WORKSHOP)
+        if entry.startswith(WORKSHOP) and pid.isdecimal():
             try:
-                os.kill(int(middle[0]), 0)
+                os.kill(int(pid), 0)
             except ProcessLookupError:
                 found.append(f"{directory}/{entry}")
             except OSError:

@@ -95,14 +95,20 @@ class _Terminal:
             )
         finally:
             self.done = True
+            self._restore()
         if end.signal:  # the client was ended, not the command
             if end.signal == signal.SIGHUP:
                 self._hang_up()
-            with suppress(termios.error):
-                termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
             self.remove()
         # Ctrl-C was pressed in there
         return end._replace(interrupted=end.status == 128 + signal.SIGINT)
+
+    def _restore(self) -> None:
+        """Have the terminal as it was, before anybody prints: the client may have ended, or lost
+        the engine, without doing so. In the background it is somebody else's."""
+        with suppress(termios.error, OSError):
+            if os.tcgetpgrp(0) == os.getpgrp():
+                termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
 
     def _forward(self, number: int) -> None:
         for _ in range(50):
@@ -183,7 +189,7 @@ class _Terminal:
         """Stop the client and ourselves with the terminal as it was, and go on when told to."""
         os.kill(client, signal.SIGSTOP)
         raw = termios.tcgetattr(0)
-        termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
+        self._restore()
         stop()
         if os.tcgetpgrp(0) == os.getpgrp():
             termios.tcsetattr(0, termios.TCSADRAIN, raw)

@@ -7,12 +7,14 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 from dock import Images, engine
-from harness import BIN, TIMEOUT, Home, Result, run, which, write
+from harness import BIN, TIMEOUT, Home, Result, make_venv, run, which, write
 from runs import Environment
 from servers import User
 
@@ -153,6 +155,68 @@ def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -
     assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
 
 
+CLIENT = """
+import os, sys, termios
+from shellenv import terminal
+from shellenv.engine import Engine
+before = termios.tcgetattr(0)
+argv = ["sh", "-c", sys.argv[1]]
+terminal.run(Engine("unix:///nowhere"), "run", argv, os.environ, lambda: None)
+print("as it was" if termios.tcgetattr(0) == before else "raw")
+"""
+
+
+@pytest.mark.parametrize("end", ["exit 125", "kill -KILL $$"])
+def test_a_client_that_leaves_the_terminal_raw_does_not_leave_it_so_for_us(end: str) -> None:
+    argv = ["-c", CLIENT, f"stty raw -echo; {end}"]
+    child = pexpect.spawn(sys.executable, argv, encoding="utf-8", timeout=TIMEOUT)
+    child.expect_exact(["as it was\r\n"])
+    child.close()
+
+
+@pytest.mark.needs("docker")
+def test_an_image_that_is_not_there_brings_to_mind_one_of_the_project(home: Home) -> None:
+    root = home.project("api")
+    for name in ("base", "other"):
+        write(root / "docker" / name / "Dockerfile", "FROM scratch\n")
+    done = home.shellenv("run-shell", "--image", "othr", "--", "true", cwd=root)
+    assert last_lines(done)[-2:] == [
+        "shellenv: cannot pull othr",
+        "did you mean other, the project's docker/other?",
+    ]
+
+
+@pytest.mark.parametrize("place", ["~", "/"])
+def test_the_whole_home_is_not_mounted_in_a_container(home: Home, place: str) -> None:
+    cwd = home.path if place == "~" else Path("/")
+    done = home.shellenv("run-shell", "--env", "docker", "--print", "--", "true", cwd=cwd)
+    assert last_lines(done) == [f"shellenv: {place} is no project", "cd into the project first"]
+
+
+@pytest.mark.parametrize("options", [[], ["--env", "venv"]])
+def test_an_environment_that_was_activated_by_hand_is_the_one_that_is_named(
+    home: Home, options: list[str]
+) -> None:
+    root = home.project("api", venv=True)
+    hand = make_venv(home.path / "hand")
+    home.env.update(VIRTUAL_ENV=str(hand), PATH=f"{hand}/bin:{home.env['PATH']}")
+    words = [*options, "--", "sh", "-c", "echo $VIRTUAL_ENV"]
+    done = home.shellenv("run-shell", *words, cwd=root)
+    assert done.stdout == f"{hand}\n"
+    reason, line = done.stderr.splitlines()
+    assert reason.endswith(f"; you have activated {hand}, which wins")
+    assert line.startswith(f". {hand}/bin/activate && ")
+    status = home.shellenv("status", cwd=root).stdout.splitlines()
+    [runs_in] = [line for line in status if line.startswith("runs in")]
+    assert runs_in.endswith(f"; you have activated {hand}, which wins")
+
+
+def test_with_env_venv_one_that_was_activated_by_hand_will_do(home: Home) -> None:
+    home.env["VIRTUAL_ENV"] = hand = str(make_venv(home.path / "hand"))
+    words = ["run-shell", "-q", "--env", "venv", "--", "sh", "-c", "echo $VIRTUAL_ENV"]
+    assert home.shellenv(*words, cwd=home.project("api")).ok() == f"{hand}\n"
+
+
 def test_options_for_containers_are_said_to_have_no_effect_elsewhere(home: Home) -> None:
     root = home.project("api", venv=True)
     done = home.shellenv(
@@ -165,12 +229,16 @@ def test_options_for_containers_are_said_to_have_no_effect_elsewhere(home: Home)
         "80:80",
         "-v",
         "a:b",
+        "-g",
+        "--keep",
         "--",
         "true",
         cwd=root,
     )
     assert done.stderr.splitlines()[1:-1] == [
+        "shellenv: --gpu has no effect in a virtual environment",
         "shellenv: -v has no effect in a virtual environment",
+        "shellenv: --keep has no effect in a virtual environment",
         "shellenv: -p 81:80 has no effect in a virtual environment",  # 80 is 80 anyway
     ]
 

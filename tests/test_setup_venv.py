@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import BIN, TIMEOUT, Home, run, write
+from harness import BIN, TIMEOUT, Home, make_venv, run, write
 
 from shellenv.dependencies import INDEXES
 
@@ -71,9 +71,32 @@ def test_nothing_in_it_knows_where_it_was_made(home: Home, tool: str) -> None:
     venv = home.path / ".venv" / "thing"
     assert list(venv.parent.iterdir()) == [venv]
     texts = (path for path in venv.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert [path for path in texts if b"/.thing." in path.read_bytes()] == []
+    assert [path for path in texts if b"/.setup-venv." in path.read_bytes()] == []
     script = run(["sh", "-c", f". {venv}/bin/activate; echo $VIRTUAL_ENV"], home.env, root)
     assert script.ok() == f"{venv}\n"
+
+
+@pytest.mark.parametrize("name", ["it's", "-dash", "é&;!"])
+def test_a_project_may_have_an_odd_name(home: Home, tool: str, name: str) -> None:
+    del tool
+    root = home.project(name)
+    write(root / "setup.py", SETUP)
+    write(root / "thing.py", "def say(): print('said')\n")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    venv = home.path / ".venv" / name
+    code = 'echo "$VIRTUAL_ENV"; command -v python; command -v say; say'
+    done = home.shellenv("run-shell", "--", "sh", "-c", code, cwd=root)
+    assert done.stdout.splitlines() == [str(venv), f"{venv}/bin/python", f"{venv}/bin/say", "said"]
+    for shell, script in (("bash", "activate"), ("fish", "activate.fish")):
+        words = [shell, "-c", f'source "$P/bin/{script}"; echo "$VIRTUAL_ENV"']
+        assert run(words, {**home.env, "P": str(venv)}, root).ok() == f"{venv}\n"
+
+
+@pytest.mark.parametrize("name", ['a"b', "a`b", "a\tb", "a:b"])
+def test_what_scripts_cannot_hold_is_said_before_anything_is_made(home: Home, name: str) -> None:
+    done = home.shellenv("setup-venv", cwd=home.project(name))
+    assert (done.status, done.stderr.splitlines()[1]) == (1, "rename the project")
+    assert list((home.path / ".venv").iterdir()) == []
 
 
 def test_a_project_that_cannot_be_installed_is_importable_all_the_same(home: Home) -> None:
@@ -137,8 +160,7 @@ def test_an_interrupt_leaves_nothing_half_made(home: Home, number: signal.Signal
 
 def test_what_a_killed_run_left_is_removed_by_the_next(home: Home) -> None:
     root = home.project("plain")
-    for kind in ("new", "old"):
-        write(home.path / ".venv" / f".plain.999999999.{kind}" / "bin" / "activate", "")
+    write(home.path / ".venv" / ".setup-venv.999999999" / "new" / "plain" / "bin" / "activate", "")
     assert home.shellenv("setup-venv", cwd=root).status == 0
     assert [path.name for path in (home.path / ".venv").iterdir()] == ["plain"]
 
@@ -156,12 +178,64 @@ def test_an_environment_of_another_project_is_left_alone(home: Home) -> None:
     ]
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_an_environment_that_a_project_has_of_its_own_is_not_hidden(
+    home: Home, allowed: bool
+) -> None:
+    root = home.project("api")
+    write(root / "requirements.txt", "")
+    make_venv(root / ".venv")
+    if allowed:
+        home.allow(root)
+    done = home.shellenv("setup-venv", cwd=root)
+    assert (done.status, list((home.path / ".venv").iterdir())) == (1, [])
+    assert done.stderr.splitlines() == [
+        "shellenv: ~/projects/api/.venv is the project's own, and ~/.venv/api would hide it",
+        "shellenv allow, then run-shell -- pip install ...; or remove it, then setup-venv",
+    ]
+
+
+def test_a_directory_that_is_others_too_is_no_project_by_itself(home: Home) -> None:
+    shared = home.project("shared")
+    shared.chmod(0o1777)
+    done = home.shellenv("setup-venv", cwd=shared)
+    assert (done.status, list((home.path / ".venv").iterdir())) == (1, [])
+    assert done.stderr.splitlines() == [
+        "shellenv: ~/projects/shared is no project, and not yours alone",
+        "cd into the project first",
+    ]
+
+
+def test_an_environment_that_was_made_by_hand_is_taken_with_a_word(home: Home) -> None:
+    root, other = home.project("a/api"), home.project("b/api")
+    home.venv("api")
+    words = ("setup-venv", "--recreate")
+    word = "shellenv: ~/.venv/api was nobody's; from now on it belongs to ~/projects/a/api"
+    assert home.shellenv(*words, cwd=root).stderr.splitlines()[0] == word
+    assert word not in home.shellenv(*words, cwd=root).stderr
+    assert home.shellenv(*words, cwd=other).status == 1
+
+
 def test_what_is_no_environment_is_left_alone(home: Home) -> None:
     root = home.project("api")
     precious = write(home.path / ".venv" / "api" / "precious", "")
     done = home.shellenv("setup-venv", "--recreate", cwd=root)
     assert (done.status, precious.exists()) == (1, True)
     assert done.stderr.splitlines()[0] == "shellenv: ~/.venv/api is no virtual environment"
+
+
+@pytest.mark.parametrize("how", ["-q", "quiet"])
+def test_it_says_only_what_needs_somebody(home: Home, how: str) -> None:
+    root = home.project("api")
+    options = ["-q"] if how == "-q" else []
+    home.env.update({} if options else {"SHELLENV_QUIET": "yes"})
+    for _ in ("made", "brought up to date"):
+        assert home.shellenv("setup-venv", *options, cwd=root).ok() == ""
+    write(root / "requirements.txt", "./no-such-thing\n")
+    done = home.shellenv("setup-venv", *options, cwd=root)
+    assert done.status == 1
+    assert "no-such-thing" in done.stderr
+    assert "shellenv: installing requirements.txt failed" in done.stderr
 
 
 def test_a_python_that_is_not_there_is_said(home: Home, tool: str) -> None:

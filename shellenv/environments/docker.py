@@ -32,6 +32,7 @@ from shellenv.errors import ShellenvError
 from shellenv.handover import handing_over
 from shellenv.layers import Account, Image, Recipe
 from shellenv.plan import expand
+from shellenv.project import refuse_home
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 
@@ -56,6 +57,7 @@ class Docker:
         self.place = place
         self.engine = Engine(place.host)
         project = scene.project
+        refuse_home(scene.ctx, project.root)
         self.target = scene.setting("container_dir").rstrip("/") or project.root
         if self.target == "/":
             raise ShellenvError("/ cannot be mounted in a container", "go to a project's directory")

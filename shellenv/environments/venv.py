@@ -10,19 +10,21 @@ from shellenv.cli import say
 from shellenv.environment import environment
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
+from shellenv.hint import by_hand
 from shellenv.plan import expand
 from shellenv.ports import published
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
 
-CONTAINER_ONLY = ("image", "volumes", "network", "recreate")
+CONTAINER_ONLY = ("image", "gpu", "volumes", "network", "recreate", "keep")
 
 
 class Venv:
-    """A run in the project's virtual environment."""
+    """A run in a virtual environment: the one that the user has activated, else the project's."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, path: str) -> None:
         self.scene = scene
+        self.path = path
 
     def command_line(self) -> str:
         """Activate, set, run: in words for sh."""
@@ -39,7 +41,7 @@ class Venv:
         line = " ".join([*(words if len(words) > 1 else ()), *command])
         path = "".join(f"{shlex.quote(d.path)}:" for d in plan.path) if plan else ""
         put = f"export PATH={path}$PATH && " if path else ""
-        return f". {shlex.quote(f'{scene.project.venv}/bin/activate')} && {put}{line}"
+        return f". {shlex.quote(f'{self.path}/bin/activate')} && {put}{line}"
 
     def run(self, secrets: Secrets) -> End:
         scene = self.scene
@@ -61,14 +63,15 @@ class Venv:
 
 
 def open(scene: Scene) -> Venv:  # noqa: A001 # the interface's name
-    """The project's virtual environment. Raises ShellenvError if it has none."""
-    if scene.project.venv is None:
+    """The virtual environment of a run here. Raises ShellenvError if there is none."""
+    path = by_hand(scene.ctx.env, scene.project) or scene.project.venv
+    if path is None:
         entry = scene.found.settings.venv_dir
         place = paths.tilde(scene.ctx, f"{entry}/{os.path.basename(scene.project.root)}")
         raise ShellenvError(
             f"{scene.project.name} has no virtual environment", f"setup-venv makes {place}"
         )
-    return Venv(scene)
+    return Venv(scene, path)
 
 
 def _assignment(name: str, value: str | None = None) -> str:

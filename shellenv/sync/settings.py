@@ -10,7 +10,7 @@ from shellenv import config, paths
 from shellenv.config import Config
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
-from shellenv.project import Project
+from shellenv.project import Project, refuse_home
 from shellenv.sync import ignore
 from shellenv.sync.ignore import Rule, Rules
 
@@ -36,8 +36,7 @@ def settings(ctx: Context, found: Config, project: Project) -> Settings:
     directory's, and for an ignore file that cannot be used.
     """
     root = os.path.realpath(project.root)
-    if root == "/" or (ctx.home and root == os.path.realpath(ctx.home)):
-        raise ShellenvError(f"{root} is no project", "cd into the project first")
+    refuse_home(ctx, project.root)
     name = _value(found, "name") or os.path.basename(root)
     if "/" in name or name.startswith(".") or not name:
         raise ShellenvError(
