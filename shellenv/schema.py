@@ -73,9 +73,9 @@ KEYS: tuple[Key, ...] = (
         "quiet",
         "yes or no",
         "no",
-        "Say only what needs you: on entering, not that a file waits for approval; of runs and "
-        "syncs, neither where and why, nor the command lines, nor a summary, as with their `-q`. "
-        "Conflicts and errors are always said.",
+        "Say only what needs you: on entering, not that a file waits for approval; of runs, "
+        "syncs and `setup-venv`, neither where and why, nor the command lines, nor a summary, as "
+        "with their `-q`. Conflicts and errors are always said.",
         "quiet = yes",
         variable="SHELLENV_QUIET",
     ),
