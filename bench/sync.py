@@ -31,7 +31,7 @@ name, count = sys.argv[1], int(sys.argv[2])
 record = b"f 644 %d 1700000000123456789 1700000000123456789 %d package/module%d/file%d.py//"
 def made():
     return [record % (n, n, n // 100, n) for n in range(count)]
-store = Store(name, 0)
+store = Store(name, 0, b"")
 if sys.argv[3] == "write":
     store.save(Manifest(made(), made()))
 else:
