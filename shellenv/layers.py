@@ -77,16 +77,15 @@ class Image(NamedTuple):
 
     tag: str
     env: Mapping[str, str]
-    built: bool = True
 
 
 def find(engine: Engine, recipe: Recipe) -> Image:
-    """The image for `recipe`, as far as it is there: `built` says whether it is."""
+    """The image for `recipe`; what it is called, if it is not there yet."""
     base = _base(engine, recipe)
     if base is None:
-        return Image(recipe.base.reference, {}, built=False)
+        return Image(recipe.base.reference, {})
     tag = _tags(recipe, base["Id"])[-1]
-    return _inspect(engine, tag) or Image(tag, {}, built=False)
+    return _inspect(engine, tag) or Image(tag, {})
 
 
 def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> Image:

@@ -384,10 +384,10 @@ def test_a_variable_with_a_wrong_value_is_named(
 
 def test_a_personal_file_can_name_the_directory_it_is_for(tmp_path: Path) -> None:
     ctx = context(tmp_path)
-    (tmp_path / "work" / "shop").mkdir(parents=True)
-    (tmp_path / "link").symlink_to("work")
-    personal = layer("[shellenv]\nroot = ~/work/shop/\n", personal=True)
-    assert config.is_for(ctx, personal, f"{tmp_path}/work/shop")
+    (tmp_path / "code" / "shop").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("code")
+    personal = layer("[shellenv]\nroot = ~/code/shop/\n", personal=True)
+    assert config.is_for(ctx, personal, f"{tmp_path}/code/shop")
     assert config.is_for(ctx, personal, f"{tmp_path}/link/shop")
     assert not config.is_for(ctx, personal, f"{tmp_path}/other/shop")
     assert config.is_for(ctx, layer(""), "/anywhere")

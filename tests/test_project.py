@@ -72,14 +72,14 @@ def test_a_virtual_environment_needs_an_activate_script(tmp_path: Path) -> None:
 
 
 def test_a_virtual_environment_made_for_another_directory_does_not_match(tmp_path: Path) -> None:
-    venv(tmp_path / ".venv/api", made_for=tmp_path / "work/api")
-    venv(tmp_path / ".venv/work")
-    found = detect(tmp_path, directory(tmp_path / "work/other/api"))
-    assert root(found) == f"{tmp_path}/work"
+    venv(tmp_path / ".venv/api", made_for=tmp_path / "code/api")
+    venv(tmp_path / ".venv/code")
+    found = detect(tmp_path, directory(tmp_path / "code/other/api"))
+    assert root(found) == f"{tmp_path}/code"
     assert found.passed_over == (
         f"{tmp_path}/.venv/api is for another directory, as {tmp_path}/.venv/api/.project says",
     )
-    assert root(detect(tmp_path, directory(tmp_path / "work/api/src"))) == f"{tmp_path}/work/api"
+    assert root(detect(tmp_path, directory(tmp_path / "code/api/src"))) == f"{tmp_path}/code/api"
 
 
 def test_the_project_file_is_compared_as_written_and_after_symbolic_links(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_without_an_environment_the_innermost_configuration_is_the_root(
 
 def test_a_personal_file_makes_a_project(tmp_path: Path) -> None:
     file(tmp_path / ".config/shellenv/projects/shop.cfg")
-    assert root(detect(tmp_path, directory(tmp_path / "work/shop/src"))) == f"{tmp_path}/work/shop"
+    assert root(detect(tmp_path, directory(tmp_path / "code/shop/src"))) == f"{tmp_path}/code/shop"
 
 
 def test_a_personal_file_for_another_directory_does_not(tmp_path: Path) -> None:

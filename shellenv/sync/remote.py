@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shellenv.sync.ignore import Rules
     from shellenv.sync.wish import Wish
 
-OLD = "/data/workspaces/{user}/code/{name}"
+OLD = '/data/workspaces/"$user"/code/@NAME@'
 """Where dockerutils 2.0.7 kept a project's files."""
 
 _BOOT = """\
@@ -151,8 +151,7 @@ class Remote:
         name = wish.name
         self.label = wish.label or wish.ssh[-1].rpartition("@")[2]
         self._errors = files.unnamed()
-        old = f'/data/workspaces/"$user"/code/{shlex.quote(name)}'
-        script = _BOOT.replace("@OLD@", old).replace("@ROOT@", shlex.quote(wish.remote_root))
+        script = _BOOT.replace("@OLD@", OLD).replace("@ROOT@", shlex.quote(wish.remote_root))
         script = script.replace("@NAME@", shlex.quote(name)).replace("@DRY@", str(int(wish.dry)))
         # Our own lock here says that no sync of ours is at work: whoever holds the lock there as
         # us is left over from a connection that broke, and is ended
