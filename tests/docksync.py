@@ -86,18 +86,18 @@ class Pair:
         )
 
     def up(self, *patterns: str, git: bool = False, **options: bool) -> Outcome:
-        return self._sync(UP, self.wish(*patterns, git=git, **options))
+        return self.sync(UP, self.wish(*patterns, git=git, **options))
 
     def down(self, *patterns: str, git: bool = False, **options: bool) -> Outcome:
-        return self._sync(DOWN, self.wish(*patterns, git=git, **options))
+        return self.sync(DOWN, self.wish(*patterns, git=git, **options))
 
     def sync_up(self) -> Outcome:
         """Only that: no file there is given to its user first."""
         return bracket.sync(self.context, self.wish(), UP)
 
-    def _sync(self, direction: str, wish: Wish) -> Outcome:
+    def sync(self, direction: str, wish: Wish | None = None) -> Outcome:
         self.far.own(self.remote_root)
-        return bracket.sync(self.context, wish, direction)
+        return bracket.sync(self.context, wish or self.wish(), direction)
 
     def both(self) -> None:
         """Up and down, until nothing is left to do; then both sides are the same."""
@@ -160,6 +160,13 @@ def write(path: Path, content: str | bytes = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else os.fsencode(content))
     return path
+
+
+def again(path: Path, content: str) -> None:
+    """Write a file so that its time does not say it; nor its size, if that is the same."""
+    times = path.stat()
+    path.write_text(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 @contextmanager

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
-from docksync import Far, Pair, contents, tree, write
+from docksync import Far, Pair, again, contents, tree, write
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket, receive
+from shellenv.sync import bracket, receive, send
+from shellenv.sync import contents as versions
 from shellenv.sync.wish import DOWN, UP, Outcome
 
 
@@ -402,19 +404,22 @@ def meanwhile(pair: Pair, direction: str, action: Callable[[], object]) -> Outco
     return outcome
 
 
-@pytest.mark.parametrize("in_place", [True, False])
+HOWS = ["anew", "in place", "with its size and time"]
+
+
+@pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_what_is_written_in_the_moment_of_the_sync_is_kept_beside(
-    pair: Pair, direction: str, in_place: bool
+    pair: Pair, direction: str, how: str
 ) -> None:
-    pair.started(a="old", b="b")
+    pair.started(a="former", b="b")
     source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
     write(source / "a", "from the other side")
 
     def edit() -> None:
-        if not in_place:
+        if how == "anew":
             (target / "a").unlink()
-        write(target / "a", "unseen")
+        (again if how == HOWS[2] else write)(target / "a", "unseen")
 
     outcome = meanwhile(pair, direction, edit)
     assert [path for path, _ in outcome.conflicts] == [b"a"]
@@ -434,14 +439,61 @@ def test_what_is_made_in_the_moment_of_the_sync_is_kept(pair: Pair, direction: s
     assert contents(pair.here) == {b"old", b"unseen", b"from the other side"}
 
 
-def test_what_is_changed_in_the_moment_of_its_deletion_stays(pair: Pair) -> None:
-    pair.started(a="old", b="b")
+@pytest.mark.parametrize("how", HOWS[1:])
+def test_what_is_changed_in_the_moment_of_its_deletion_stays(pair: Pair, how: str) -> None:
+    pair.started(a="former", b="b")
     (pair.there / "a").unlink()
     write(pair.there / "c", "c")
-    meanwhile(pair, "down", lambda: write(pair.here / "a", "unseen"))
+    edit = again if how == HOWS[2] else write
+    meanwhile(pair, "down", lambda: edit(pair.here / "a", "unseen"))
     assert (pair.here / "a").read_text() == "unseen"
     pair.both()
     assert contents(pair.there) == {b"unseen", b"b", b"c"}
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize("fate", ["replaced", "deleted"])
+def test_what_is_changed_between_the_look_at_it_and_its_end_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str, fate: str
+) -> None:
+    pair.started(a="former", b="b")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(source / "a", "from the other side")
+    if fate == "deleted":
+        (source / "a").unlink()
+    know = versions.know
+
+    def late(*args: Any) -> None:
+        again(target / "a", "unseen")
+        know(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "know", late)
+        pair.sync(direction)
+    pair.both()
+    assert b"unseen" in contents(pair.here)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize("content", ["brought", "permissions"])
+def test_what_is_written_over_what_has_just_arrived_comes_back_with_the_next(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str, content: str
+) -> None:
+    pair.started(a="brought" if content == "permissions" else "old")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(source / "a", "brought") if content == "brought" else (source / "a").chmod(0o600)
+    module, step = (send, "verify") if direction == "up" else (receive, "_settle")
+    look = getattr(module, step)
+
+    def late(*args: Any) -> Any:
+        again(target / "a", "written")
+        return look(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, late)
+        assert not pair.sync(direction).conflicts
+    pair.both()
+    assert contents(pair.here) == {b"written"}
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
@@ -456,24 +508,28 @@ def test_what_changes_while_it_is_brought_over_is_brought_over_again(
     assert same(pair) == {"a": (0o644, b"second, and longer")}
 
 
+@pytest.mark.parametrize("how", HOWS[1:])
 def test_what_is_written_late_into_a_replaced_file_is_kept(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Somebody had it open since before, and writes when the other version is in place."""
-    pair.started(a="old")
+    pair.started(a="early")
     write(pair.there / "a", "from there")
     rescue = receive.rescue_late
-    with open(pair.here / "a", "a") as late:
+    with open(pair.here / "a", "r+") as late:
 
         def write_first(*args: object) -> None:
-            late.write(", and late")
+            times = os.fstat(late.fileno())
+            late.write("late, " if how == HOWS[1] else "later")
             late.flush()
+            if how == HOWS[2]:
+                os.utime(late.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
             rescue(*args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(receive, "rescue_late", write_first)
         pair.down()
     pair.both()
-    assert contents(pair.here) == {b"from there", b"old, and late"}
+    assert contents(pair.here) == {b"from there", b"late, " if how == HOWS[1] else b"later"}
 
 
 # --- nothing outside ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docksync import Far, Pair, contents, tree, write
+from docksync import Far, Pair, again, contents, tree, write
 from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
@@ -116,11 +116,27 @@ def test_what_a_cut_off_sync_brought_is_no_conflict_for_the_next(
     assert tree(pair.here) == tree(pair.there) == expected
 
 
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_what_was_written_over_what_a_cut_off_sync_brought_is_seen(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    pair.started(a="1")
+    target = pair.there if direction == UP else pair.here
+    source = pair.here if direction == UP else pair.there
+    write(source / "a", "brought")
+    with cut_off_before_its_end(monkeypatch):
+        pair.sync(direction)
+    assert (target / "a").read_text() == "brought"
+    again(target / "a", "written")
+    pair.both()
+    assert contents(pair.here) == {b"written"}
+
+
 def test_a_version_that_only_the_cut_off_sync_had_is_brought_back(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was written into the place of the file at the very moment in which that was replaced."""
-    pair.started(a="1", gone="1")
+    pair.started(a="their  a", gone="their  gone")
     write(pair.here / "a", "ours")
     (pair.here / "gone").unlink()
     with cut_off_before_its_end(monkeypatch):
@@ -128,10 +144,10 @@ def test_a_version_that_only_the_cut_off_sync_had_is_brought_back(
     (was,) = pair.there.parent.joinpath(".shellenv", "project", "was").iterdir()
     for path in was.rglob("*"):
         if path.is_file():
-            path.write_text(f"unseen in {path.name}")
+            again(path, "unseen " + path.name)
     pair.both()
-    assert contents(pair.here) == {b"ours", b"unseen in a", b"unseen in gone"}
-    assert (pair.here / "gone").read_text() == "unseen in gone"
+    assert contents(pair.here) == {b"ours", b"unseen a", b"unseen gone"}
+    assert (pair.here / "gone").read_text() == "unseen gone"
 
 
 def many(pair: Pair) -> Pair:
@@ -141,18 +157,11 @@ def many(pair: Pair) -> Pair:
     return pair
 
 
-def again(path: Path, content: str) -> None:
-    """Write a file so that neither its size nor its time say it."""
-    times = path.stat()
-    path.write_text(content)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
 def test_what_a_first_sync_brought_and_did_not_write_down_is_no_conflict(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many(pair)
-    with cut_off_before_its_end(monkeypatch):
+    with cut_off_before_its_end(monkeypatch, Store, "commit"):
         pair.up()
     write(pair.here / "1", "new")
     (pair.here / "2").unlink()
@@ -207,18 +216,18 @@ def test_what_changes_here_during_a_first_sync_comes_with_the_next(
     assert len(tree(pair.here)) == 150
 
 
-@pytest.mark.parametrize("name", ["manifest", "journal"])
+@pytest.mark.parametrize("name", ["manifest", "manifest.next"])
 @pytest.mark.parametrize("left", [0.0, 0.5, 0.999])
 def test_a_first_sync_of_which_a_failing_power_left_half_a_note_is_no_conflict(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, name: str, left: float
 ) -> None:
     """Its notes are not waited for until they are on the disk."""
     many(pair)
-    if name == "journal":
-        with cut_off_before_its_end(monkeypatch):
-            pair.up()
-    else:
+    if name == "manifest":
         pair.up()
+    else:
+        with cut_off_before_its_end(monkeypatch, Store, "commit"):
+            pair.up()
     (note,) = pair.home.glob(f"**/sync/*/{name}")
     os.truncate(note, int(note.stat().st_size * left))
     for sync in (pair.up, pair.down):
@@ -228,7 +237,7 @@ def test_a_first_sync_of_which_a_failing_power_left_half_a_note_is_no_conflict(
         assert not outcome.received
     assert tree(pair.here) == tree(pair.there)
     assert len(tree(pair.here)) == 150
-    assert not list(pair.home.glob("**/sync/*/journal"))
+    assert not list(pair.home.glob("**/sync/*/manifest.next"))
 
 
 @pytest.mark.parametrize("name", ["manifest", "journal"])
@@ -276,7 +285,7 @@ def test_a_first_sync_that_fails_leaves_no_directory_that_cannot_be_removed(
     write(many(pair).here / "sub" / "x")
     (pair.here / "sub").chmod(0o500)
     with monkeypatch.context() as patch:
-        patch.setattr(first, "put_in_place", lambda *_: None)
+        patch.setattr(first, "put_in_place", lambda *_: False)
         pair.up()
     assert tree(pair.here) == tree(pair.there)
     assert not pair.there.parent.joinpath(".shellenv", "project", "new").exists()

@@ -11,10 +11,11 @@ import os
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import entry, place
-from shellenv.sync.entry import Entry
+from shellenv.sync.entry import Version
 from shellenv.sync.remote import Remote
 
 _HEAD = """\
@@ -74,7 +75,7 @@ def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:
 def rescue(
     remote: Remote,
     sync: str,
-    known: Mapping[bytes, Entry | None],
+    known: Mapping[bytes, Version | None],
     deleted: frozenset[bytes],
     beside: place.Beside,
 ) -> dict[bytes, bytes]:
@@ -84,15 +85,22 @@ def rescue(
     as there is a directory. Returns the new names by path. Raises ShellenvError if something stays.
     """
     found: dict[bytes, bytes] = {}
+    read = [
+        b"%b/%b" % (k, n)
+        for n, version in known.items()
+        if version and version.digest
+        for k in (b"d", b"r")
+    ]
     for attempt in range(_DEPTH):
         back = {}
-        for record in remote.aside(sync):
+        seen = remote.aside(sync, read)
+        for record in seen.records:
             source, what = entry.read(record)
             kind, _, path = source.partition(b"/")
             if what.kind in "dx" or not path:
                 continue
             expected = known.get(path)
-            if expected is not None and place.is_version(expected, what):
+            if expected and expected.is_at(what, partial(seen.digests.get, source)):
                 continue
             if attempt == 0 and kind == b"d" and path in deleted:
                 back[source] = found[path] = path

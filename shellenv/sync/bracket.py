@@ -171,7 +171,7 @@ class _Sync:
         load = first.load(here.records, self.wish.rules)
         if len(load.records) < _MANY or len(load.excluded) > _MANY:
             return None
-        sizes = list(map(_bytes, load.records))
+        sizes = list(map(entry.size_of, load.records))
         command = transfer.push_all(
             self.wish.ssh,
             self.wish.root,
@@ -184,20 +184,20 @@ class _Sync:
         )
         ours: dict[bytes, bytes] = {}
 
-        def note() -> None:
-            # not durable: it is needed for a moment, if we are killed, and fsync may take long
-            intents = (Intent(record, None) for record in load.records)
-            self.store.begin(self.id, intents, durable=False)
+        def index() -> None:
             ours.update(first.by_name(load.records, here.time))
 
-        status = self._rsync(command, transfer.excluded(load.excluded), sum(sizes), note)
-        arrived = (
-            first.put_in_place(self.remote, ours, self.wish.rules) if status in _SOME else None
-        )
-        if arrived is None:
+        status = self._rsync(command, transfer.excluded(load.excluded), sum(sizes), index)
+        arrived = first.look(self.remote, ours, self.wish.rules) if status in _SOME else None
+        if arrived is not None:
+            # not durable: it matters for a moment, if we are killed, and fsync may take long
+            result = Manifest(arrived.here, arrived.there, self.stamp, self.id)
+            self.store.prepare(result, durable=False)
+        if arrived is None or not first.put_in_place(self.remote):
+            self.store.withdraw()
             self.remote.run('chmod -R u+rwx "$own/new"; rm -rf -- "$own/new"')
             return None
-        self.store.save(Manifest(arrived.here, arrived.there, self.stamp, self.id), durable=False)
+        self.store.commit()
         return outcome._replace(
             sent=tuple(arrived.done),
             failed=tuple(arrived.failed),
@@ -254,7 +254,7 @@ class _Sync:
         time.sleep(entry.TICK / 1e9)
         now = time.time_ns()
         found = {name: record for name in here if (record := tree.look(self.root, name))}
-        records, at = self.remote.look(there) if there else ([], 0)
+        records, at, _ = self.remote.look(there)
         self.ledger.look_again(
             (found, now), ({entry.path_of(record): record for record in records}, at)
         )
@@ -290,19 +290,18 @@ class _Sync:
         if not (pushed or pulled or delete_there or delete_here):
             self.store.save(ledger.manifest(self.stamp, ""))
             return outcome
-        here, there = ledger.here, ledger.there
+        pushes, pulls = [*pushed, *delete_there], [*pulled, *delete_here]
+        contents.know(self.remote, self.root, ledger, [*pushes, *pulls])
+        here, there = ledger.version_here, ledger.version_there
         self.store.begin(
             self.id,
-            [
-                Intent(here.get(name), None if name in copies else there.get(name))
-                for name in (*pushed, *delete_there)
-            ],
-            [Intent(there.get(name), here.get(name)) for name in (*pulled, *delete_here)],
+            [Intent(here(name), None if name in copies else there(name)) for name in pushes],
+            [Intent(there(name), here(name)) for name in pulls],
         )
         send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
         send.send(actions, pushed, self._push)
         send.keep_modes(self.remote, self.id, ledger, actions, pushed)
-        copied = [ledger.came(record) for record in self._renamed(copies)]
+        copied = self._renamed(copies)
         actions.update(dict.fromkeys(copied, compare.PULL))
         sent = send.verify(
             self.remote, self.id, self.root, ledger, pushed, delete_there, copies, self.beside
@@ -343,11 +342,17 @@ class _Sync:
         )
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
-        """The records of what conflicts have been renamed to there, and all below it."""
+        """What conflicts have been renamed to there, and all below it, for the ledger."""
+        import time
+
         if not copies:
             return []
-        records, _ = self.remote.look(list(copies.values()), deep=True)
-        return [record for record in records if record[:1] in b"fld"]
+        time.sleep(entry.TICK / 1e9)  # so that no later change can have their times
+        seen = self.remote.look(list(copies.values()), deep=True)
+        records = [record for record in seen.records if record[:1] in b"fld"]
+        copied = [self.ledger.came(record, seen.time) for record in records]
+        contents.know(self.remote, self.root, self.ledger, copied)
+        return copied
 
     def _receive(
         self, actions: dict[bytes, str], names: list[bytes], deletions: list[bytes]
@@ -431,12 +436,8 @@ _LARGE = 1 << 26
 
 def _is_large(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> bool:
     """Is any of these files so large that holes in it would matter?"""
-    return any(_bytes(records[name]) >= _LARGE for name in names if name in records)
+    return any(entry.size_of(records[name]) >= _LARGE for name in names if name in records)
 
 
 def _size(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> int:
-    return sum(_bytes(records[name]) for name in names if name in records)
-
-
-def _bytes(record: bytes) -> int:
-    return int(record.split(b" ", 3)[2])
+    return sum(entry.size_of(records[name]) for name in names if name in records)

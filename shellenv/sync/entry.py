@@ -15,7 +15,7 @@ left it equal (see `unsettled`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _PRINT = (
@@ -73,6 +73,40 @@ class Entry(NamedTuple):
     target: bytes = b""
 
 
+class Version(NamedTuple):
+    """What tells one version of a file, link or directory from every other: its record, and the
+    SHA-256 of the file if that was read, in hexadecimal digits, or `DOUBT`."""
+
+    record: bytes
+    digest: bytes = b""
+
+    def is_at(self, found: Entry | None, digest: Digest) -> bool:
+        """Is this what was found on the same side, wherever it has been moved since? (That changes
+        the ctime, which therefore does not count.)"""
+        own = read(self.record)[1]
+        if found is None or found.kind != own.kind:
+            return False
+        if found.kind != "f":
+            return found.target == own.target
+        as_long = (found.inode, found.size, found.mtime) == (own.inode, own.size, own.mtime)
+        return as_long and self._has(digest)
+
+    def came_as(self, found: Entry | None, digest: Digest) -> bool:
+        """Is what was found on the other side a copy of this?"""
+        own = read(self.record)[1]
+        return found is not None and alike(own, found) and (own.kind != "f" or self._has(digest))
+
+    def _has(self, digest: Digest) -> bool:
+        return not self.digest or digest() == self.digest
+
+
+Digest = Callable[[], bytes | None]
+"""Reads a file, and returns its digest; None if it cannot be read."""
+
+DOUBT = b"?"
+"""In the place of a digest: the version was gone before it could be read."""
+
+
 def read(record: bytes) -> tuple[bytes, Entry]:
     """The path of a record, and what it says."""
     kind, mode, size, mtime, ctime, inode, rest = record.split(b" ", 6)
@@ -91,6 +125,11 @@ def read(record: bytes) -> tuple[bytes, Entry]:
 def path_of(record: bytes) -> bytes:
     """The path of a record."""
     return record.split(b" ", 6)[6].partition(b"//")[0]
+
+
+def size_of(record: bytes) -> int:
+    """The bytes of a file, by its record; of all else 0."""
+    return int(record.split(b" ", 3)[2])
 
 
 def unsettled(record: bytes) -> bytes:

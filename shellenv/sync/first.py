@@ -78,11 +78,11 @@ mv -T -- "$own/new" "$root"
 """
 
 
-def put_in_place(remote: Remote, ours: dict[bytes, bytes], rules: Rules) -> Arrived | None:
-    """Make what has come of `ours` the project's directory there.
+def look(remote: Remote, ours: dict[bytes, bytes], rules: Rules) -> Arrived | None:
+    """See what has come of `ours`, the records here.
 
-    None if something is there, or if something has come that is left out: it was made after the
-    scan, and rsync knows only some of the rules.
+    None if that is not to be seen, or if something has come that is left out: it was made after
+    the scan, and rsync knows only some of the rules.
     """
     here, there, done = [], [], []
     word, unwanted = b"", False
@@ -102,16 +102,27 @@ def put_in_place(remote: Remote, ours: dict[bytes, bytes], rules: Rules) -> Arri
             here.append(our if our and same else entry.unsettled(word))
             there.append(word)
             done.append(path)
-        if unwanted:
-            return None
-        remote.run(_IN_PLACE)
     except LostError:
         raise
     except ShellenvError:
         return None
+    if unwanted:
+        return None
     at = nanoseconds(word)  # the last one; only from then on can others change something there
     failed = [name.partition(b"//")[0] for name in ours]
     return Arrived(here, entry.settled(there, at), done, failed)
+
+
+def put_in_place(remote: Remote) -> bool:
+    """Make what has come the project's directory there, in one step. False if that cannot be, as
+    when something is there by now."""
+    try:
+        remote.run(_IN_PLACE)
+    except LostError:
+        raise
+    except ShellenvError:
+        return False
+    return True
 
 
 def _words(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,12 +7,12 @@ from collections.abc import Container, Iterable
 
 from shellenv.sync import compare, entry
 from shellenv.sync.compare import Path
-from shellenv.sync.entry import Entry
+from shellenv.sync.entry import Entry, Version
 from shellenv.sync.ignore import Rule, Rules
 from shellenv.sync.manifest import Manifest
 
 Records = dict[bytes, bytes]
-"""Records by path."""
+"""Records, or digests, by path."""
 
 
 class Ledger:
@@ -22,7 +22,7 @@ class Ledger:
     `names` are the paths at which a side is not what it was, `frozen` those that are not looked at,
     because one side cannot read them or does not sync them; the four dictionaries hold the records
     of `names`. `left_out` is what the rules leave out here. A file that changes at the very moment
-    of the scan is `restless`.
+    of the scan is `restless`. `digests_here` and `digests_there` are those of files that were read.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class Ledger:
         found = [index(side, self.names) if self.names else {} for side in sides]
         self.was_here, self.was_there, self.here, self.there = found
         self.empty_here, self.empty_there = not now_here, not now_there
+        self.digests_here: Records = {}
+        self.digests_there: Records = {}
         self._restless_here = recent(self.here, here[1])
         self._restless_there = recent(self.there, there[1])
 
@@ -107,6 +109,17 @@ class Ledger:
         record = self.there.get(name)
         return entry.unsettled(record) if record and name in self._restless_there else record
 
+    def version_here(self, name: bytes) -> Version | None:
+        """What is known of the version that the scan here saw at a path; None if there was none."""
+        record = self.here.get(name)
+        return Version(record, self.digests_here.get(name, b"")) if record else None
+
+    def version_there(self, name: bytes) -> Version | None:
+        """What is known of the version that the scan there saw at a path; None if there was
+        none."""
+        record = self.there.get(name)
+        return Version(record, self.digests_there.get(name, b"")) if record else None
+
     # --- what is from now on ----------------------------------------------------------------------
 
     def settle(self, name: bytes, here: bytes | None, there: bytes | None) -> None:
@@ -122,10 +135,11 @@ class Ledger:
                 past.add(record)
                 was[name] = record
 
-    def came(self, record: bytes) -> bytes:
-        """Something new is there, of which the scan could not know: its path."""
+    def came(self, record: bytes, at: int) -> bytes:
+        """Something new is there at the time `at`, of which the scan could not know: its path."""
         name, what = entry.read(record)
         self.there[name] = record
+        self._restless_there |= recent({name: record}, at)
         self.paths[name] = Path(None, None, None, what)
         return name
 

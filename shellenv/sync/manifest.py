@@ -18,7 +18,9 @@ from typing import NamedTuple
 from shellenv import paths
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
+from shellenv.files import forget
 from shellenv.sync import entry
+from shellenv.sync.entry import Version
 from shellenv.sync.ignore import OWN
 from shellenv.sync.remote import Owner
 
@@ -35,11 +37,14 @@ class Manifest(NamedTuple):
 
 
 class Intent(NamedTuple):
-    """What is about to be done at one path of the side that changes: the record that shall be there
-    (of the other side; None: nothing), and the one that is known to be (None: nothing)."""
+    """What is about to be done at one path of the side that changes: the version that shall be
+    there (of the other side; None: nothing), and the one that is known to be (None: nothing)."""
 
-    new: bytes | None
-    old: bytes | None
+    new: Version | None
+    old: Version | None
+
+
+_NOTHING = Version(b"")
 
 
 class Journal(NamedTuple):
@@ -87,13 +92,34 @@ class Store(NamedTuple):
 
         Not `durable`: if the power fails within seconds, the sync is as if it had not been noted.
         """
+        self.prepare(manifest, durable)
+        self.commit()
+
+    def prepare(self, manifest: Manifest, durable: bool = True) -> None:
+        """Write down what shall be the manifest as soon as something else is done."""
         here = _joined(manifest.here)
         rest = here + _joined(manifest.there)
         facts = {"version": 1, "time": manifest.time, "done": manifest.done}
         head = json.dumps({**facts, "here": len(here), "sum": _sum(rest)}).encode()
+        self._write("manifest.next", b"%b\n%b" % (head, rest), durable)
+
+    def commit(self) -> None:
+        """That is done: what was prepared is the manifest now."""
         self.see("")
-        self._write("manifest", b"%b\n%b" % (head, rest), durable)
+        try:
+            os.replace(f"{self.directory}/manifest.next", f"{self.directory}/manifest")
+        except OSError as error:
+            raise _unwritable(self.directory, error) from error
         self.forget_journal()
+
+    def withdraw(self) -> None:
+        """That will not be done: what was prepared does not count."""
+        forget(f"{self.directory}/manifest.next")
+
+    @property
+    def is_prepared(self) -> bool:
+        """Is there something that `commit` or `withdraw` has not been said to?"""
+        return os.path.exists(f"{self.directory}/manifest.next")
 
     @property
     def seen(self) -> str:
@@ -118,30 +144,23 @@ class Store(NamedTuple):
             return None  # the power failed
         sync, *words = rest.split(b"\0")[:-1]
         sides: dict[bytes, dict[bytes, Intent]] = {b"push": {}, b"pull": {}}
-        for kind, new, old in zip(words[::3], words[1::3], words[2::3], strict=True):
-            sides[kind][entry.path_of(new or old)] = Intent(new or None, old or None)
+        for kind, *said in zip(*(words[n::5] for n in range(5)), strict=True):
+            new, old = (Version(*pair) if pair[0] else None for pair in (said[:2], said[2:]))
+            sides[kind][entry.path_of(said[0] or said[2])] = Intent(new, old)
         return Journal(sync.decode(), sides[b"push"], sides[b"pull"])
 
-    def begin(
-        self,
-        sync: str,
-        pushed: Iterable[Intent],
-        pulled: Iterable[Intent] = (),
-        durable: bool = True,
-    ) -> None:
+    def begin(self, sync: str, pushed: Iterable[Intent], pulled: Iterable[Intent]) -> None:
         """Write down what is about to be done."""
         words = [sync.encode()]
         for kind, intents in ((b"push", pushed), (b"pull", pulled)):
             for new, old in intents:
                 if new or old:
-                    words += (kind, new or b"", old or b"")
+                    words += (kind, *(new or _NOTHING), *(old or _NOTHING))
         rest = _joined(words)
-        self._write("journal", b"%d\n%b" % (_sum(rest), rest), durable)
+        self._write("journal", b"%d\n%b" % (_sum(rest), rest))
 
     def forget_journal(self) -> None:
         """There is nothing to find out any more."""
-        from shellenv.files import forget
-
         forget(f"{self.directory}/journal")
 
     def owner(self, root: str) -> Owner:
@@ -162,9 +181,7 @@ class Store(NamedTuple):
                     os.fsync(stream.fileno())
             os.replace(f"{path}.new", path)
         except OSError as error:
-            raise ShellenvError(
-                f"cannot write {path}: {error.strerror}", "free some space; nothing is lost"
-            ) from error
+            raise _unwritable(path, error) from error
 
 
 @contextmanager
@@ -244,6 +261,12 @@ def machine() -> str:
 
         known = b"%x" % uuid.getnode()
     return f"{os.uname().nodename} {hashlib.sha256(b'shellenv' + known).hexdigest()[:16]}"
+
+
+def _unwritable(path: str, error: OSError) -> ShellenvError:
+    return ShellenvError(
+        f"cannot write {path}: {error.strerror}", "free some space; nothing is lost"
+    )
 
 
 def _sum(content: bytes) -> int:

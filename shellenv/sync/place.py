@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import entry, swap, tree
-from shellenv.sync.entry import Entry
+from shellenv.sync import contents, entry, swap, tree
+from shellenv.sync.entry import Entry, Version
 from shellenv.sync.ignore import OWN
 
 Beside = Callable[[bytes], bytes]
@@ -127,9 +127,21 @@ class Yard:
         found = self.look(path)
         return None if found is None else entry.read(found)[1]
 
+    def digest(self, path: bytes) -> bytes | None:
+        """The digest of the file at `path`; None if there is none, or it cannot be read."""
+        above, _, name = path.rpartition(b"/")
+        try:
+            return contents.digest_of(name, self.directory(above))
+        except OSError:
+            return None
+
+    def is_at(self, path: bytes, version: Version) -> bool:
+        """Is it this version that is at `path`?"""
+        return version.is_at(self.entry(path), lambda: self.digest(path))
+
     # --- changing ---------------------------------------------------------------------------------
 
-    def install(self, path: bytes, expected: Entry | None) -> bytes | None:
+    def install(self, path: bytes, expected: Version | None) -> bytes | None:
         """Put what has come in for `path` in its place, if `expected` is what is there.
 
         Returns the name at which it is now: `path`, or a conflict copy's if something else was
@@ -148,7 +160,7 @@ class Yard:
                 swap.place(staged, name, target, name)
                 return path
             swap.exchange(staged, name, target, name)
-            if is_version(expected, self.entry(self.inside + b"/" + path)):
+            if self.is_at(self.inside + b"/" + path, expected):
                 return path
             # Somebody was quicker. Theirs goes back; what has come in is at `staged` again.
             swap.exchange(staged, name, target, name)
@@ -176,16 +188,16 @@ class Yard:
                     raise
                 path = above
 
-    def delete(self, path: bytes, expected: Entry) -> bool:
+    def delete(self, path: bytes, expected: Version) -> bool:
         """Take a file or link out of the project if it is the expected version, else leave it."""
         above, _, name = path.rpartition(b"/")
         self.make_directories(self.gone + b"/" + above if above else self.gone)
         gone = self.gone + b"/" + path
-        if not is_version(expected, self.entry(path)):
+        if not self.is_at(path, expected):
             return False
         with suppress(FileNotFoundError):
             swap.place(self._writable(above), name, self.directory(gone.rpartition(b"/")[0]), name)
-            if not is_version(expected, self.entry(gone)):
+            if not self.is_at(gone, expected):
                 self.restore(gone, path)
                 return False
         return True
@@ -283,18 +295,3 @@ _OBSTRUCTED = (
     errno.ENOTEMPTY,
 )
 """Not the system's failure: something else is in the way, or something is gone."""
-
-
-def is_version(expected: Entry, found: Entry | None) -> bool:
-    """Is it the file of the scan? A rename changes the ctime, so that does not count."""
-    if found is None or found.kind != expected.kind:
-        return False
-    if found.kind == "l":
-        return found.target == expected.target
-    if found.kind != "f":
-        return True
-    return (found.inode, found.size, found.mtime) == (
-        expected.inode,
-        expected.size,
-        expected.mtime,
-    )

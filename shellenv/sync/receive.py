@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import compare, entry, place
+from shellenv.sync import compare, entry
+from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, settled
 from shellenv.sync.place import Yard
 
@@ -59,7 +60,7 @@ def install(
 ) -> Received:
     """Put `names` in their places and remove `deletions`. The files have come in already."""
     result = Received()
-    came: dict[bytes, bytes] = {}
+    came: dict[bytes, Version] = {}
     paths = ledger.paths
     _delete(yard, ledger, actions, names, deletions, result)
     for name in sorted(names):
@@ -78,10 +79,11 @@ def install(
             if here and here.kind == "d" and _is_held(yard, name):
                 result.refuse(name)
                 continue
-            staged = yard.look(yard.inside + b"/" + name)
-            got = yard.install(name, None if here and here.kind == "d" else here)
+            staged = _staged(yard, name, worth=name in ledger.digests_there)
+            known = None if here and here.kind == "d" else ledger.version_here(name)
+            got = yard.install(name, known)
             if got == name and staged is not None:
-                came[name] = staged.replace(b" %b/" % yard.inside, b" ", 1)
+                came[name] = staged
                 result.done.append(name)
             elif got is not None:
                 result.kept[name] = got
@@ -100,6 +102,16 @@ def install(
     return result
 
 
+def _staged(yard: Yard, name: bytes, worth: bool) -> Version | None:
+    """The version that has come in for `name`; read if that is worth it."""
+    path = yard.inside + b"/" + name
+    record = yard.look(path)
+    if record is None:
+        return None
+    digest = yard.digest(path) if worth else None
+    return Version(record.replace(b" %b/" % yard.inside, b" ", 1), digest or b"")
+
+
 def _is_held(yard: Yard, name: bytes) -> bool:
     """Is the directory `name` still there, as there is something in it that is not synced?"""
     found = yard.look(name)
@@ -110,7 +122,7 @@ def _settle(
     yard: Yard,
     ledger: Ledger,
     actions: Mapping[bytes, str],
-    came: Mapping[bytes, bytes],
+    came: Mapping[bytes, Version],
     result: Received,
 ) -> None:
     """Write down what is here now: what has come in, not what somebody made of it meanwhile.
@@ -128,26 +140,28 @@ def _settle(
             continue
         what = entry.read(record)[1]
         if name in came:
-            if not place.is_version(entry.read(came[name])[1], what):
-                record = entry.unsettled(came[name])
+            if not yard.is_at(name, came[name]):
+                record = entry.unsettled(came[name].record)
         elif what.kind == "d" or path.there.kind == "d":
             record = ledger.there[name]  # for a directory, both sides' records say the same
-        elif actions[name] == compare.PULL_MODE and not (
-            path.here and what.mode == path.there.mode and place.is_version(path.here, what)
-        ):
-            continue
+        elif actions[name] == compare.PULL_MODE:
+            known = ledger.version_here(name)
+            if known is None or what.mode != path.there.mode:
+                continue
+            if not yard.is_at(name, known):
+                record = entry.unsettled(known.record)
         ledger.settle(name, settled(record, at), there)
 
 
 def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
     """Whoever still had a replaced file open may have written to it: keep such a version, too."""
     for name in result.done:
-        here = ledger.paths[name].here
-        if here is None or here.kind != "f":
+        known, path = ledger.version_here(name), yard.inside + b"/" + name
+        if known is None or ledger.here[name][:1] != b"f":
             continue
-        late = yard.entry(yard.inside + b"/" + name)
-        if late is not None and late.kind != "d" and not place.is_version(here, late):
-            result.kept[name] = yard.keep(yard.inside + b"/" + name, name)
+        late = yard.entry(path)
+        if late is not None and late.kind != "d" and not yard.is_at(path, known):
+            result.kept[name] = yard.keep(path, name)
 
 
 def _delete(
@@ -167,7 +181,8 @@ def _delete(
             directories.append(name)
         elif there is None or (there.kind == "d") != (here.kind == "d"):
             with result.attempt(name):
-                if yard.delete(name, here) and there is None:
+                known = ledger.version_here(name)
+                if known and yard.delete(name, known) and there is None:
                     result.deleted.append(name)
                 # What was changed meanwhile stays, as if it had just been made
                 ledger.settle(name, None, None)

@@ -8,12 +8,14 @@ has seen, and is brought back.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 
-from shellenv.sync import aside, entry, place
-from shellenv.sync.ledger import index, read, settled
-from shellenv.sync.manifest import Journal, Manifest, Store
+from shellenv.sync import aside, contents, entry, place
+from shellenv.sync.entry import Version
+from shellenv.sync.ledger import index, settled
+from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
 
 Scan = tuple[list[bytes], int]
@@ -24,7 +26,12 @@ Tell = Callable[[str], None]
 
 def is_needed(store: Store, root: bytes, there: Place) -> bool:
     """Is there anything left of an earlier sync?"""
-    return bool(there.left or store.has_journal() or os.path.lexists(root + b"/" + store.yard))
+    return bool(
+        there.left
+        or store.has_journal()
+        or store.is_prepared
+        or os.path.lexists(root + b"/" + store.yard)
+    )
 
 
 def recover(
@@ -41,6 +48,9 @@ def recover(
     `scans` are those of both sides as they are now; they must be made anew afterwards.
     Raises what changing either side raises; then the next sync tries again.
     """
+    if store.is_prepared:
+        # by a first sync, before it put `new` in its place there; by others, at the very end
+        store.withdraw() if there.begun else store.commit()
     past = store.load() or Manifest([], [])
     journal = store.journal()
     if journal is not None and journal.sync == past.done:
@@ -57,44 +67,58 @@ def recover(
             continue
         aside.forget(remote, sync)
     if journal is not None:
-        store.save(_achieved(past, journal, scans))
+        store.save(_achieved(past, journal, scans, root, remote))
     store.forget_journal()
 
 
-def _achieved(past: Manifest, journal: Journal, scans: tuple[Scan, Scan]) -> Manifest:
-    """The past, with what the journal's sync did bring to its place."""
-    sides = []
+def _achieved(
+    past: Manifest, journal: Journal, scans: tuple[Scan, Scan], root: bytes, remote: Remote
+) -> Manifest:
+    """The past, with what the journal's sync did bring to its place.
+
+    Where only size and time say so, the next sync looks at it again.
+    """
     names = frozenset({*journal.pushed, *journal.pulled})
     was = (index(past.here, names), index(past.there, names))
     now = (index(scans[0][0], names), index(scans[1][0], names))
     times = (scans[0][1], scans[1][1])
     result = (set(past.here), set(past.there))
+    digests = (
+        contents.read(root, _read(journal.pulled)),
+        remote.look([], read=_read(journal.pushed)).digests,
+    )
     for intents, target in ((journal.pushed, 1), (journal.pulled, 0)):
         for name, intent in intents.items():
-            found, wished = read(now[target].get(name)), read(intent.new)
-            if wished is None:
-                if found is not None:
-                    continue
-                new: tuple[bytes | None, bytes | None] = (None, None)
-            elif found is not None and entry.alike(wished, found):
-                pair = [intent.new, intent.new]
-                pair[target] = settled(now[target][name], times[target])
-                new = (pair[0], pair[1])
-            else:
+            found, wished = now[target].get(name), intent.new
+            if not _is_as_wished(found, wished):
                 continue
-            for side in (0, 1):
-                old, record = was[side].get(name), new[side]
+            for side, past_of_side in enumerate(result):
+                old, new = was[side].get(name), wished.record if wished else None
+                if side == target and found and wished:
+                    is_sure = digests[target].get(name) == wished.digest
+                    new = settled(found, times[target]) if is_sure else entry.unsettled(found)
                 if old is not None:
-                    result[side].discard(old)
-                if record is not None:
-                    result[side].add(record)
-    sides = [list(side) for side in result]
-    return Manifest(sides[0], sides[1], past.time, past.done)
+                    past_of_side.discard(old)
+                if new is not None:
+                    past_of_side.add(new)
+    return Manifest(list(result[0]), list(result[1]), past.time, past.done)
+
+
+def _is_as_wished(found: bytes | None, wished: Version | None) -> bool:
+    """Does it look as if the sync had done what it was about to do?"""
+    if found is None or wished is None:
+        return found is None and wished is None
+    return entry.alike(entry.read(found)[1], entry.read(wished.record)[1])
+
+
+def _read(intents: Mapping[bytes, Intent]) -> list[bytes]:
+    """The paths at which a sync knew what it was about to bring."""
+    return [name for name, intent in intents.items() if intent.new and intent.new.digest]
 
 
 def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Tell) -> None:
     """Bring back what the sync moved aside there without having seen it."""
-    known = {name: read(intent.old) for name, intent in journal.pushed.items()}
+    known = {name: intent.old for name, intent in journal.pushed.items()}
     deleted = frozenset(name for name, intent in journal.pushed.items() if intent.new is None)
     for new in aside.rescue(remote, journal.sync, known, deleted, beside).values():
         tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
@@ -118,17 +142,19 @@ def _tidy_here(
             found = yard.entry(yard.inside + b"/" + name)
             if intent is None or found is None:
                 continue  # one of rsync's unfinished files
-            new, old = read(intent.new), read(intent.old)
-            if (new and entry.alike(new, found)) or (old and place.is_version(old, found)):
+            path = yard.inside + b"/" + name
+            digest = partial(yard.digest, path)
+            if intent.new and intent.new.came_as(found, digest):
                 continue
-            copy = yard.keep(yard.inside + b"/" + name, name)
+            if intent.old and intent.old.is_at(found, digest):
+                continue
+            copy = yard.keep(path, name)
             tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
         for name in list(yard.left(yard.gone)):
             intent = journal.pulled.get(name)
-            old = read(intent.old) if intent else None
-            found = yard.entry(yard.gone + b"/" + name)
-            if old is not None and place.is_version(old, found):
+            path = yard.gone + b"/" + name
+            if intent and intent.old and yard.is_at(path, intent.old):
                 continue
-            copy = yard.restore(yard.gone + b"/" + name, name)
+            copy = yard.restore(path, name)
             tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
         yard.clear()

@@ -87,6 +87,14 @@ fi"""
 _STATUS = len("\0\0255")
 """Bytes at the end of an answer that may be the status."""
 
+_DIGEST = 'find "$@" -maxdepth 0 -type f -exec sha256sum -z -- {} +'
+"""Prints the digests of the paths behind it, and never waits for a pipe."""
+
+_DIGITS = 64
+
+_PRINT = shlex.join(word.replace("%P", "%p") for word in entry.find())
+"""Words of find's that print records whose paths begin with `./`."""
+
 _NOW = "date +%s.%N; "
 """Prints the time there, for `_records`."""
 
@@ -138,6 +146,14 @@ class Listing(NamedTuple):
     time: int
 
 
+class Seen(NamedTuple):
+    """What was looked at there: records, when that was on the clock there (ns), and digests."""
+
+    records: list[bytes]
+    time: int
+    digests: dict[bytes, bytes]
+
+
 class LostError(ShellenvError):
     """The connection is gone: what the other side did last is not known."""
 
@@ -170,6 +186,8 @@ class Remote:
         assert self._child.stdout
         self._in: IO[bytes] = self._child.stdin
         self._out: IO[bytes] = self._child.stdout
+        self._rest = b""  # the beginning of the next answer
+        self._owed = 0  # answers that nobody has waited for
         try:
             self._send(code)
         except BaseException:
@@ -199,7 +217,7 @@ class Remote:
     def place(self) -> Place:
         """What is there, once the lock is had. Raises ShellenvError for what makes a sync
         impossible: no rsync, a directory that cannot be made, another sync at work."""
-        words = self._answer().split(b"\0")
+        words = b"".join(self._parts()).split(b"\0")
         state, user, root, own, owner, held, old, new, left = map(os.fsdecode, words[:9])
         if state == "busy":
             raise ShellenvError(
@@ -270,28 +288,42 @@ class Remote:
         """Keep the last listing there, under this name, so that the next need not be sent."""
         self.run(f'mv -f "$own/list" "$own/seen" && echo {shlex.quote(seen)} >"$own/seen.id"')
 
-    def look(self, paths: Sequence[bytes], deep: bool = False) -> tuple[list[bytes], int]:
-        """The records of these paths, as far as they are there, and when that was.
+    def look(self, paths: Sequence[bytes], deep: bool = False, read: Sequence[bytes] = ()) -> Seen:
+        """The records of these paths, as far as they are there.
 
-        `deep`: also of all that is below them."""
-        tests = [word.replace("%P", "%p") for word in entry.find()]
-        words = [*([] if deep else ["-maxdepth", "0"]), *tests]
-        command = shlex.quote(f'exec find "$@" {shlex.join(words)}')
-        script = (
-            f'{_NOW}cd -P "$root" || exit 0\n'
-            f'xargs -0r sh -c {command} sh <"$own/paths" 2>/dev/null; :'
-        )
-        self.put("paths", b"".join(b"./%b\0" % path for path in paths))
-        records, now = _records(self.run(script))
-        return [_without_dot(record) for record in records], now
+        `deep`: also of all that is below them. `read`: the files whose digests are wanted; they are
+        read before anything is looked at.
+        """
+        find = f'find "$@" {"" if deep else "-maxdepth 0 "}{_PRINT}'
+        script = self._each("read", read, _DIGEST) + self._each("paths", paths, find)
+        return self._look('"$root"', script)
 
-    def aside(self, sync: str) -> list[bytes]:
-        """The records of what a sync has set aside."""
-        script = f'{_NOW}cd -P "$own/was/{sync}" 2>/dev/null || exit 0\n'
-        return _records(self.run(f"{script}find . -mindepth 1 {shlex.join(entry.find())}"))[0]
+    def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
+        """What a sync has set aside, and the digests of some of it."""
+        script = self._each("read", read, _DIGEST) + f"find . -mindepth 1 {_PRINT}"
+        return self._look(f'"$own/was/{sync}"', script)
+
+    def _look(self, directory: str, script: str) -> Seen:
+        enter = f"{_NOW}cd -P {directory} 2>/dev/null || exit 0\n"
+        said, now = _records(self.run(f"{enter}{script}\n:"))
+        records, digests = [], {}
+        for words in said:
+            digest, _, path = words.partition(b"  ./")
+            if len(digest) == _DIGITS and b" " not in digest:
+                digests[path] = digest
+            else:
+                records.append(words.replace(b" ./", b" ", 1))
+        return Seen(records, now, digests)
+
+    def _each(self, name: str, paths: Sequence[bytes], command: str) -> str:
+        """The step that runs a command for these paths, which the file `name` lists."""
+        if not paths:
+            return ""
+        self.put(name, b"".join(b"./%b\0" % path for path in paths))
+        return f'xargs -0r sh -c {shlex.quote(f"exec {command}")} sh <"$own/{name}" 2>/dev/null\n'
 
     def put(self, name: str, content: bytes) -> None:
-        """Write a small file of ours there."""
+        """Write a small file of ours there, before the next script runs."""
         if len(content) > 1 << 16:
             import zlib
 
@@ -302,7 +334,7 @@ class Remote:
             how = "cat"
         code = b'head -c %d | %s >"$own/%s"' % (len(content), how.encode(), name.encode())
         self._send(b"%d\n" % len(code) + code + content)
-        self._answer()
+        self._owed += 1
 
     # --- the protocol ---------------------------------------------------------------------------
 
@@ -313,20 +345,25 @@ class Remote:
         except OSError:
             raise self._lost() from None
 
-    def _answer(self) -> bytes:
-        return b"".join(self._parts())
-
     def _parts(self) -> Iterator[bytes]:
+        while self._owed:
+            self._owed -= 1
+            for _ in self._answer():
+                pass
+        yield from self._answer()
+
+    def _answer(self) -> Iterator[bytes]:
         import zlib
 
         inflate = zlib.decompressobj(31)
         text = b""
         while not inflate.eof:
-            chunk = self._out.read1(1 << 18)  # type: ignore[attr-defined]
+            chunk = self._rest or self._out.read1(1 << 18)  # type: ignore[attr-defined]
             if not chunk:
                 raise self._lost()
             try:
                 text += inflate.decompress(chunk)
+                self._rest = inflate.unused_data
             except zlib.error:
                 raise ShellenvError(
                     f"{self.label} says something of its own before it runs commands",
@@ -369,8 +406,3 @@ def nanoseconds(text: bytes) -> int:
     """Nanoseconds of what `date` says."""
     seconds, _, fraction = text.strip().partition(b".")
     return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
-
-
-def _without_dot(record: bytes) -> bytes:
-    head, dot, path = record.partition(b" ./")
-    return head + b" " + path if dot else record

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from shellenv.sync import aside, compare, entry, place, tree
+from shellenv.sync import aside, compare, contents, entry, place, tree
+from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, read, settled
 from shellenv.sync.remote import Remote
 
@@ -90,20 +91,23 @@ def verify(
     if not pushed and not deletions:
         return sent
     time.sleep(entry.TICK / 1e9)  # so that no later change can have these times
-    records, now = remote.look([*pushed, *deletions])
+    read = [name for name in pushed if name in ledger.digests_here]
+    records, now, digests = remote.look([*pushed, *deletions], read=read)
     found = {entry.path_of(record): record for record in records}
     for name in pushed:
         record = found.get(name)
         if record is not None and _arrived(root, ledger, name, record):
             sent.done.append(name)
+            if not _is_ours(root, ledger, name, digests.get(name)):
+                record = entry.unsettled(record)
             ledger.settle(name, ledger.scanned_here(name), settled(record, now))
         else:
             sent.failed.append(name)
     for name in deletions:
-        record, old = found.get(name), ledger.paths[name].there
-        if record is not None and record[:1] == b"d" and old and old.kind == "d":
+        record, old = found.get(name), ledger.there[name]
+        if record is not None and record[:1] == old[:1] == b"d":
             ledger.settle(name, None, record)  # something that is not synced is in it
-        elif record is not None and old and place.is_version(old, entry.read(record)[1]):
+        elif record is not None and _is_untouched(old, record):
             sent.failed.append(name)
         else:
             sent.deleted.append(name)
@@ -122,6 +126,17 @@ def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
     return after is not None and entry.alike(after, what)
 
 
+def _is_untouched(old: bytes, record: bytes) -> bool:
+    return Version(old).is_at(entry.read(record)[1], lambda: None)
+
+
+def _is_ours(root: bytes, ledger: Ledger, name: bytes, digest: bytes | None) -> bool:
+    """Is what has arrived what is here, at the scan or by now, as far as that is known? Else
+    somebody there has written to it already."""
+    known = ledger.digests_here.get(name)
+    return known is None or digest == known or digest == contents.digest_of(root + b"/" + name)
+
+
 def _rescue(
     remote: Remote,
     sync: str,
@@ -133,7 +148,7 @@ def _rescue(
     sent: Sent,
 ) -> None:
     known = {
-        name: None if name in copies or name not in ledger.paths else ledger.paths[name].there
+        name: None if name in copies else ledger.version_there(name)
         for name in {*pushed, *deletions, *copies}
     }
     names = aside.rescue(remote, sync, known, frozenset(deletions), beside)
