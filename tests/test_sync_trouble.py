@@ -18,6 +18,7 @@ from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket, first, place, transfer
+from shellenv.sync import contents as versions
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Remote
 from shellenv.sync.wish import DOWN, UP
@@ -117,7 +118,7 @@ def test_what_a_cut_off_sync_brought_is_no_conflict_for_the_next(
 
 
 @pytest.mark.parametrize("direction", [UP, DOWN])
-def test_what_was_written_over_what_a_cut_off_sync_brought_is_seen(
+def test_what_was_written_over_what_a_cut_off_sync_brought_is_kept(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str
 ) -> None:
     pair.started(a="1")
@@ -129,7 +130,22 @@ def test_what_was_written_over_what_a_cut_off_sync_brought_is_seen(
     assert (target / "a").read_text() == "brought"
     again(target / "a", "written")
     pair.both()
-    assert contents(pair.here) == {b"written"}
+    assert contents(pair.here) == {b"brought", b"written"}
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_a_cut_off_sync_did_not_bring_what_only_looks_as_if_it_had(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(versions, "_LARGE", 1)
+    pair.started(a="one")
+    again((pair.here if direction == UP else pair.there) / "a", "two")
+    with cut_off_before_its_end(monkeypatch, transfer, "run"):
+        pair.sync(direction)
+    pair.both()
+    assert contents(pair.here) == {b"two"}
 
 
 def test_a_version_that_only_the_cut_off_sync_had_is_brought_back(

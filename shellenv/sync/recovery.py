@@ -13,7 +13,6 @@ from contextlib import closing
 from functools import partial
 
 from shellenv.sync import aside, contents, entry, place
-from shellenv.sync.entry import Version
 from shellenv.sync.ledger import index, settled
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
@@ -76,7 +75,8 @@ def _achieved(
 ) -> Manifest:
     """The past, with what the journal's sync did bring to its place.
 
-    Where only size and time say so, the next sync looks at it again.
+    Where only size and time say so, as the file is too large to be read, the next sync looks at it
+    again.
     """
     names = frozenset({*journal.pushed, *journal.pulled})
     was = (index(past.here, names), index(past.there, names))
@@ -90,13 +90,13 @@ def _achieved(
     for intents, target in ((journal.pushed, 1), (journal.pulled, 0)):
         for name, intent in intents.items():
             found, wished = now[target].get(name), intent.new
-            if not _is_as_wished(found, wished):
+            digest = digests[target].get(name)
+            if not _is_achieved(found, intent, digest):
                 continue
             for side, past_of_side in enumerate(result):
                 old, new = was[side].get(name), wished.record if wished else None
-                if side == target and found and wished:
-                    is_sure = digests[target].get(name) == wished.digest
-                    new = settled(found, times[target]) if is_sure else entry.unsettled(found)
+                if side == target and found:
+                    new = settled(found, times[target]) if digest else entry.unsettled(found)
                 if old is not None:
                     past_of_side.discard(old)
                 if new is not None:
@@ -104,11 +104,20 @@ def _achieved(
     return Manifest(list(result[0]), list(result[1]), past.time, past.done)
 
 
-def _is_as_wished(found: bytes | None, wished: Version | None) -> bool:
-    """Does it look as if the sync had done what it was about to do?"""
-    if found is None or wished is None:
-        return found is None and wished is None
-    return entry.alike(entry.read(found)[1], entry.read(wished.record)[1])
+def _is_achieved(found: bytes | None, intent: Intent, digest: bytes | None) -> bool:
+    """Has the sync done what it was about to do at a path? `found` is the record there, and
+    `digest` that of the file, if the sync knew what it was about to bring."""
+    if found is None or intent.new is None:
+        return found is None and intent.new is None
+    what = entry.read(found)[1]
+    if intent.new.digest or not intent.old:
+        return intent.new.came_as(what, lambda: digest)
+    # too large to be read: the old one may be as long and of the same time
+    old = entry.read(intent.old.record)[1]
+    return intent.new.came_as(what, lambda: None) and (old.inode, old.mode) != (
+        what.inode,
+        what.mode,
+    )
 
 
 def _read(intents: Mapping[bytes, Intent]) -> list[bytes]:
