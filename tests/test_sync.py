@@ -689,6 +689,22 @@ def test_a_deleted_directory_with_a_cache_in_it_does_not_come_back(pair: Pair) -
     assert not pair.up().did_anything
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_deleted_directory_goes_when_nothing_is_left_in_it(pair: Pair, direction: str) -> None:
+    write(pair.here / "d" / "a", "1")
+    pair.started(b="1")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(target / "d" / "__pycache__" / "x", "cache")
+    shutil.rmtree(source / "d")
+    pair.sync(direction)
+    shutil.rmtree(target / "d" / "__pycache__")
+    pair.sync(DOWN if direction == "up" else UP)
+    assert (target / "d").exists()
+    pair.sync(direction)
+    assert same(pair) == {"b": (0o644, b"1")}
+    assert not pair.sync(direction).did_anything
+
+
 # --- whose it is ----------------------------------------------------------------------------------
 
 

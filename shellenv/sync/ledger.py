@@ -34,15 +34,20 @@ class Ledger:
     ) -> None:
         self.past_here, self.past_there = set(past.here), set(past.there)
         now_here, now_there = set(here[0]), set(there[0])
+        held = (_held(self.past_here, self.past_there), _held(self.past_there, self.past_here))
+        emptied = (_emptied(held[0], now_here, rules), _emptied(held[1], now_there, rules))
         self.left_out = sift(self.past_here, now_here, rules)
         gone = {**self.left_out, **sift(self.past_there, now_there, rules)}
         for side in (self.past_here, self.past_there, now_here, now_there) if gone else ():
             side.difference_update(index(side, gone.keys()).values())
         differing = (self.past_here ^ now_here) | (self.past_there ^ now_there)
-        self.names = {entry.path_of(record) for record in differing}
+        self.names = {entry.path_of(record) for record in differing} | {*emptied[0], *emptied[1]}
         sides = (self.past_here, self.past_there, now_here, now_there)
         found = [index(side, self.names) if self.names else {} for side in sides]
         self.was_here, self.was_there, self.here, self.there = found
+        # what could not be deleted on one side counts as just deleted on the other
+        self.was_here.update(emptied[1])
+        self.was_there.update(emptied[0])
         self.empty_here, self.empty_there = not now_here, not now_there
         self.digests_here: Records = {}
         self.digests_there: Records = {}
@@ -111,13 +116,13 @@ class Ledger:
 
     def version_here(self, name: bytes) -> Version | None:
         """What is known of the version that the scan here saw at a path; None if there was none."""
-        record = self.here.get(name)
+        record = self.scanned_here(name)
         return Version(record, self.digests_here.get(name, b"")) if record else None
 
     def version_there(self, name: bytes) -> Version | None:
         """What is known of the version that the scan there saw at a path; None if there was
         none."""
-        record = self.there.get(name)
+        record = self.scanned_there(name)
         return Version(record, self.digests_there.get(name, b"")) if record else None
 
     # --- what is from now on ----------------------------------------------------------------------
@@ -146,6 +151,28 @@ class Ledger:
     def manifest(self, time: str, done: str) -> Manifest:
         """What is to be kept of it."""
         return Manifest(list(self.past_here), list(self.past_there), time, done)
+
+
+def _held(past: set[bytes], other: set[bytes]) -> Records:
+    """The directories of a side that the other has not, by path: there was something in them that
+    is not synced when they were to be deleted."""
+    own = {record for record in past if record[:1] == b"d"} - other
+    if not own:
+        return {}
+    theirs = {entry.path_of(record) for record in other if record[:1] == b"d"}
+    return {path: record for record in own if (path := entry.path_of(record)) not in theirs}
+
+
+def _emptied(held: Records, now: set[bytes], rules: Rules) -> Records:
+    """Those of `held` that are as they were, with nothing in them by now."""
+    if not held:
+        return {}
+    filled = {entry.path_of(record).rpartition(b"/")[0] for record in now}
+    return {
+        path: own
+        for path, own in held.items()
+        if own in now and path not in filled and rules.rule(path, True) is None
+    }
 
 
 def sift(past: set[bytes], now: set[bytes], rules: Rules) -> dict[bytes, Rule]:
