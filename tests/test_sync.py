@@ -598,6 +598,19 @@ def test_a_hard_link_to_outside_is_broken_and_not_written_through(
     assert outside.read_text() == "shared"
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_hard_link_to_outside_keeps_its_permissions(pair: Pair, direction: str) -> None:
+    pair.started(a="shared")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    outside = target.parent / f"outside {direction}"
+    os.link(target / "a", outside)
+    pair.up()
+    (source / "a").chmod(0o600)
+    pair.sync(direction)
+    assert same(pair) == {"a": (0o600, b"shared")}
+    assert outside.stat().st_mode & 0o777 == 0o644
+
+
 def test_pipes_sockets_and_devices_are_left_alone_and_named(pair: Pair) -> None:
     pair.started(a="1", b="1", c="1")
     os.mkfifo(pair.there / "pipe")

@@ -49,6 +49,7 @@ class Person:
         """Do something, as far as the other things that happen let it be done."""
         kinds = [self.replace, self.replace, self.in_place, self.in_place, self.create]
         kinds += [self.create, self.delete, self.move, self.mode, self.tree, self.untree]
+        kinds += [self.quietly, self.quietly]
         with suppress(OSError):
             self.random.choice(kinds)()
             self.edits += 1
@@ -124,6 +125,23 @@ class Person:
             os.pwrite(descriptor, content, 0)
             self.destroyed.add(before)
             self.note(f"writes over {before[:12]!r}", path, content)
+        finally:
+            os.close(descriptor)
+
+    def quietly(self) -> None:
+        """Neither the size nor the time say it."""
+        path = self.existing()
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            times, before = os.fstat(descriptor), os.pread(descriptor, 1 << 20, 0)
+            content = self.content()[: len(before)].ljust(len(before), b".")
+            if len(content.strip(b".")) < 10:
+                return
+            self.written.add(content)
+            os.pwrite(descriptor, content, 0)
+            os.utime(descriptor, ns=(times.st_atime_ns, times.st_mtime_ns))
+            self.destroyed.add(before)
+            self.note(f"writes quietly over {before[:12]!r}", path, content)
         finally:
             os.close(descriptor)
 

@@ -136,7 +136,8 @@ def forget(remote: Remote, sync: str) -> None:
         remote,
         sync,
         [
-            'chmod -R u+rwx "$was" "$own/new" 2>/dev/null',
+            # the directories alone: a file may have other names, outside of all this
+            'find "$was" "$own/new" -type d ! -perm -700 -exec chmod u+rwx {} + 2>/dev/null',
             'rm -rf -- "$was" "$own/tmp"/* "$own/new"',
         ],
     )

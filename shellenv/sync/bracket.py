@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -283,6 +284,9 @@ class _Sync:
         def chosen(*kinds: str) -> list[bytes]:
             return sorted(name for name, action in actions.items() if action in kinds)
 
+        for name in chosen(compare.PULL_MODE):
+            if self._has_other_names(name):
+                actions[name] = compare.PULL  # those keep their permissions
         copies = {name: self.beside(name) for name in chosen(compare.CONFLICT)}
         pushed = chosen(compare.PUSH, compare.PUSH_MODE, compare.CONFLICT)
         pulled = chosen(compare.PULL, compare.PULL_MODE)
@@ -299,7 +303,8 @@ class _Sync:
             [Intent(there(name), here(name)) for name in pulls],
         )
         send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
-        send.send(actions, pushed, self._push)
+        if pushed:
+            self._push(pushed)
         send.keep_modes(self.remote, self.id, ledger, actions, pushed)
         copied = self._renamed(copies)
         actions.update(dict.fromkeys(copied, compare.PULL))
@@ -325,7 +330,14 @@ class _Sync:
             problem=self.problem,
         )
 
-    def _push(self, names: list[bytes], again: bool) -> None:
+    def _has_other_names(self, name: bytes) -> bool:
+        try:
+            found = os.lstat(self.root + b"/" + name)
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+
+    def _push(self, names: list[bytes]) -> None:
         sparse = _is_large(names, self.ledger.here)
         self._rsync(
             transfer.push(
@@ -334,7 +346,6 @@ class _Sync:
                 self.there.root,
                 self.there.own,
                 self.id,
-                again,
                 sparse,
             ),
             names,

@@ -3,15 +3,12 @@ again afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from shellenv.sync import aside, compare, contents, entry, place, tree
 from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, read, settled
 from shellenv.sync.remote import Remote
-
-Move = Callable[[list[bytes], bool], None]
-"""Brings the paths up; the flag says: also what looks the same."""
 
 
 class Sent:
@@ -44,16 +41,6 @@ def make_room(
             files.append(name)
     aside.set_aside(remote, sync, files)
     aside.remove_directories(remote, sync, directories)
-
-
-def send(actions: Mapping[bytes, str], pushed: list[bytes], move: Move) -> None:
-    """Bring up what has changed, then the permissions of what has changed only these."""
-    modes = [name for name in pushed if actions[name] == compare.PUSH_MODE]
-    contents = [name for name in pushed if actions[name] != compare.PUSH_MODE]
-    if contents:
-        move(contents, True)
-    if modes:
-        move(modes, False)
 
 
 def keep_modes(

@@ -31,15 +31,15 @@ class Moved(NamedTuple):
 
 
 def push(
-    ssh: Sequence[str], root: str, target: str, own: str, sync: str, again: bool, sparse: bool
+    ssh: Sequence[str], root: str, target: str, own: str, sync: str, sparse: bool
 ) -> list[str]:
     """The command line that brings listed paths from `root` to the directory `target` there.
 
-    What it replaces is in `own`/was/`sync` afterwards. `again`: transfer also what looks the same.
+    What it replaces is in `own`/was/`sync` afterwards. What looks the same is replaced, too: it may
+    not be, and where only the permissions differ, its other names there keep theirs.
     """
     options = [
-        *COMMON,
-        *(["--ignore-times"] if again else []),
+        *(*COMMON, "--ignore-times"),
         *(["--sparse"] if sparse else []),
         *("--backup", f"--backup-dir={own}/was/{sync}/r", f"--temp-dir={own}/tmp"),
         f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",

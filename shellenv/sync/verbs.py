@@ -105,7 +105,7 @@ def commands(ctx: Context, found: Settings, name: str | None, direction: str) ->
     there = f"{found.remote_root}/USER/{found.name}"
     own = f"{found.remote_root}/USER/.shellenv/{found.name}"
     if direction == UP:
-        command = transfer.push(ssh, found.root, there, own, "SYNC", True, False)
+        command = transfer.push(ssh, found.root, there, own, "SYNC", False)
     else:
         staging = f"{found.root}/{os.fsdecode(ignore.OWN)}/DOCK/in"
         command = transfer.pull(ssh, there, staging, found.root, False)
