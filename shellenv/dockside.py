@@ -103,7 +103,7 @@ def _by_client(link: Link, answers: Mapping[str, str], end: float) -> str:
     if "client" not in answers and "socket" in answers:
         raise LinkError(problems.silent(name, answers["socket"]))
     if "client" not in answers and "denied" not in answers:
-        raise LinkError(problems.diagnose(ssh.Done(127, "", ""), name, settings, limit))
+        raise LinkError(problems.diagnose(problems.Done(127, "", ""), name, settings, limit))
     said = link.ask(VERSION, end)
     if said is None:
         raise LinkError(problems.too_late(name, limit))
@@ -112,7 +112,7 @@ def _by_client(link: Link, answers: Mapping[str, str], end: float) -> str:
         return text
     if "denied" in answers and "socket" not in answers:
         text = f"permission denied: docker's socket {answers['denied']}"
-    raise LinkError(problems.diagnose(ssh.Done(1, "", text), name, settings, limit))
+    raise LinkError(problems.diagnose(problems.Done(1, "", text), name, settings, limit))
 
 
 def _ssh_url(link: Link) -> str:

@@ -183,7 +183,7 @@ class Opener(NamedTuple):
         status = client.running.wait(client.ctx, argv, None if ask else client.limit)
         if status != 0:
             with open(place.log, encoding="utf-8", errors="surrogateescape") as stream:
-                done = ssh.Done(status, "", stream.read())
+                done = problems.Done(status, "", stream.read())
             name = self.dock.moniker
             raise LinkError(problems.diagnose(done, name, self.settings(), client.limit))
 

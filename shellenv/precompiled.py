@@ -82,7 +82,7 @@ class Environment:
     getattr = staticmethod(getattr)
 
     def __init__(self, finalize: Callable[[object], str]) -> None:
-        from shellenv.render import Code
+        from shellenv.shells import Code
 
         self.finalize = finalize
         self.filters = {"code": Code, "join": _join}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
 
-if TYPE_CHECKING:
-    from shellenv.ssh import Done
-
-
 SPELLING = "is it spelled right? ls-dock lists the known docks"
+
+
+class Done(NamedTuple):
+    """What a program left; `status` is None if it had to be ended because its time was over."""
+
+    status: int | None
+    stdout: str
+    stderr: str
 
 
 class Problem(NamedTuple):

@@ -13,7 +13,7 @@ from zlib import crc32
 from shellenv import precompiled, state
 from shellenv.byheart import Script
 from shellenv.plan import Alias, Plan, Ref, Value, Variable
-from shellenv.shells import HOOK_VERSION, PLAIN_IN_FISH, SHELLS, Shell
+from shellenv.shells import HOOK_VERSION, PLAIN_IN_FISH, SHELLS, Code, Shell
 from shellenv.survey import PRESENT, Watch
 
 if TYPE_CHECKING:
@@ -39,10 +39,6 @@ RESERVED_IN_FISH = (
     " not or read return set status string switch test time while _ "
 )
 """Words that are no names of functions, or that begin something else than a command."""
-
-
-class Code(str):
-    """Text that is code already."""
 
 
 class Guard(NamedTuple):

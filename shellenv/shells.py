@@ -8,6 +8,10 @@ from typing import NamedTuple
 from shellenv.errors import ShellenvError
 
 
+class Code(str):
+    """Text that is code already, and therefore not quoted."""
+
+
 def quote_posix(text: str) -> str:
     """`text` as one word of bash or zsh, whatever their options are.
 

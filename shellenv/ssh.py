@@ -17,7 +17,7 @@ from shellenv import docks, sshconfig
 from shellenv.context import Context
 from shellenv.docks import Dock
 from shellenv.errors import ShellenvError
-from shellenv.problems import DOCKER_PROBLEMS, DROPPED, Problem, diagnose
+from shellenv.problems import DOCKER_PROBLEMS, DROPPED, Done, Problem, diagnose
 
 if TYPE_CHECKING:
     import subprocess
@@ -44,14 +44,6 @@ class Answer(NamedTuple):
     reachable: bool
     docker: str = ""
     problem: Problem | None = None
-
-
-class Done(NamedTuple):
-    """What a program left; `status` is None if it had to be ended because its time was over."""
-
-    status: int | None
-    stdout: str
-    stderr: str
 
 
 # --- running OpenSSH ----------------------------------------------------------------------------
