@@ -505,6 +505,26 @@ def test_a_full_disk_is_said_and_nothing_is_lost(pair: Pair, direction: str) -> 
         assert contents(pair.here) == {b"2", b"theirs"}
 
 
+def test_a_name_is_no_command_where_the_list_of_names_cannot_be_written(pair: Pair) -> None:
+    """Whoever may make files in the project may not run commands as the login for that."""
+    pair.started(a="1")
+    listing = pair.there.parent / ".shellenv" / "project" / "paths"
+    listing.unlink()
+    listing.mkdir()  # it is like a full disk
+    for number in range(400):
+        write(pair.here / f"{number:03}{'-' * 100}\n14\ntouch escaped\n", "1")
+    late = write(
+        pair.far.home / "remote" / "head", '#!/bin/sh\nsleep 0.2; exec /usr/bin/head "$@"\n'
+    )
+    late.chmod(0o755)  # the list comes when it is clear already that nobody will take it
+    with pytest.raises(ShellenvError, match="paths"):
+        pair.up()
+    late.unlink()
+    assert not (pair.far.home / "escaped").exists()
+    listing.rmdir()
+    pair.both()
+
+
 def test_what_cannot_be_read_is_named_and_not_taken_for_deleted(pair: Pair) -> None:
     write(pair.here / "shut" / "inside", "1")
     pair.started(a="1")

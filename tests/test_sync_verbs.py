@@ -210,6 +210,19 @@ def test_what_cannot_be_read_here_is_named_and_the_rest_is_synced(user: User) ->
     assert (there(user) / "deep" / "down" / "file").exists()
 
 
+def test_what_is_read_only_comes_down_to_someone_who_is_not_root(user: User) -> None:
+    sync(user, "sync-up", "gpu")
+    user.write("far/" + user.name + "/api/deep/new/made", "there", 0o444)
+    user.write("far/" + user.name + "/api/deep/down/file", "changed there")
+    for side in (there(user), user.home / "src" / "api"):
+        (side / "deep" / "down").chmod(0o555)
+    (there(user) / "deep" / "new").chmod(0o555)
+    result = sync(user, "sync-down", "gpu")
+    assert result.status == 0, result
+    assert tree(there(user)) == tree(user.home / "src" / "api")
+    assert "nothing to do" in sync(user, "sync-down", "gpu").stderr
+
+
 def test_dockerutils_copy_of_the_project_is_named(user: User) -> None:
     old = Path("/data/workspaces") / user.name / "code" / "api"
     made = [path for path in (*reversed(old.parents), old) if not path.exists()]

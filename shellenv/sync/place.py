@@ -83,8 +83,14 @@ class Yard:
         import shutil
 
         self._forget(OWN)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.root + b"/" + self.own)
+        own = self.root + b"/" + self.own
+        try:
+            with suppress(FileNotFoundError):
+                shutil.rmtree(own)
+        except PermissionError:  # what is read-only at the dock came in as that
+            for directory, _, _ in os.walk(own):
+                os.chmod(directory, 0o700)
+            shutil.rmtree(own)
         with suppress(OSError):  # another dock's may be in it
             os.rmdir(OWN, dir_fd=self._top)
 
@@ -150,7 +156,7 @@ class Yard:
         above, _, name = path.rpartition(b"/")
         staged_above = self.inside + b"/" + above if above else self.inside
         try:
-            staged = self.directory(staged_above)
+            staged = self._writable(staged_above)
             os.stat(name, dir_fd=staged, follow_symlinks=False)
         except FileNotFoundError:
             return None
@@ -179,7 +185,7 @@ class Yard:
             above, _, name = copy.rpartition(b"/")
             source_above, _, source_name = source.rpartition(b"/")
             try:
-                swap.place(self.directory(source_above), source_name, self._writable(above), name)
+                swap.place(self._writable(source_above), source_name, self._writable(above), name)
                 return copy
             except FileExistsError:
                 continue
@@ -207,7 +213,7 @@ class Yard:
         above, _, name = path.rpartition(b"/")
         source_above, _, source_name = source.rpartition(b"/")
         try:
-            swap.place(self.directory(source_above), source_name, self._writable(above), name)
+            swap.place(self._writable(source_above), source_name, self._writable(above), name)
             return path
         except OSError:
             return self.keep(source, path)

@@ -2,7 +2,9 @@
 
 It needs what every Linux dock has: sh, GNU find and coreutils, gzip, flock (util-linux) and rsync.
 The shell holds a lock as long as it lives, and it ends when the connection does: its stdin is over.
-Each answer is one gzip member, whose content ends with two NULs and the script's status.
+Each answer is one gzip member, whose content ends with two NULs and the script's status. Before
+each script is a line with its size and a word that nobody else knows: were the two ends ever to
+disagree on where a list of names ends, no name could be taken for a script.
 
 Beside a project's directory, `<remote_root>/<user>/<name>`, there is `.shellenv/<name>` with
 
@@ -65,7 +67,9 @@ answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
   printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"
   [ ! -d "$own/new" ] || printf new; printf "\\0"
   for one in "$own/was"/*; do [ ! -d "$one" ] || echo "${one##*/}"; done'
-while IFS= read -r n; do answer "$(head -c "$n")"; done
+while IFS= read -r n; do
+  case $n in @TOKEN@\\ *) answer "$(head -c "${n#* }")" ;; *) exit 1 ;; esac
+done
 """
 
 
@@ -169,6 +173,8 @@ class Remote:
         self._errors = files.unnamed()
         script = _BOOT.replace("@OLD@", OLD).replace("@ROOT@", shlex.quote(wish.remote_root))
         script = script.replace("@NAME@", shlex.quote(name)).replace("@DRY@", str(int(wish.dry)))
+        self._token = os.urandom(16).hex().encode()
+        script = script.replace("@TOKEN@", self._token.decode())
         # Our own lock here says that no sync of ours is at work: whoever holds the lock there as
         # us is left over from a connection that broke, and is ended
         script = script.replace("@OWNER@", shlex.quote(f"{owner.id}\n{owner.machine}"))
@@ -260,8 +266,7 @@ class Remote:
 
     def parts(self, script: str) -> Iterator[bytes]:
         """`run`, but what is printed comes part by part, before the script is at its end."""
-        code = os.fsencode(script)
-        self._send(b"%d\n" % len(code) + code)
+        self._ask(os.fsencode(script))
         return self._parts()
 
     def listing(self, rules: Rules, seen: str = "") -> Listing:
@@ -332,11 +337,16 @@ class Remote:
             how = "gzip -d"
         else:
             how = "cat"
-        code = b'head -c %d | %s >"$own/%s"' % (len(content), how.encode(), name.encode())
-        self._send(b"%d\n" % len(code) + code + content)
+        # All of it is read, also where the disk is full: what follows it are scripts
+        write = f'{how} >"$own/{name}"; s=$?; cat >/dev/null; exit $s'
+        self._ask(f"head -c {len(content)} | {{ {write}; }}".encode(), content)
         self._owed += 1
 
     # --- the protocol ---------------------------------------------------------------------------
+
+    def _ask(self, code: bytes, content: bytes = b"") -> None:
+        """Send a script, and what it is to read."""
+        self._send(b"%b %d\n" % (self._token, len(code)) + code + content)
 
     def _send(self, data: bytes) -> None:
         try:
