@@ -515,21 +515,43 @@ def test_what_is_written_late_into_a_replaced_file_is_kept(
     """Somebody had it open since before, and writes when the other version is in place."""
     pair.started(a="early")
     write(pair.there / "a", "from there")
+    with written_late(monkeypatch, pair.here / "a", how) as written:
+        pair.down()
+    pair.both()
+    assert contents(pair.here) == {b"from there", written}
+
+
+@pytest.mark.parametrize("how", HOWS[1:])
+def test_what_is_written_late_into_a_deleted_file_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Deleted there, changed here: the change wins, also when it comes as late as that."""
+    pair.started(a="early", b="b")
+    (pair.there / "a").unlink()
+    with written_late(monkeypatch, pair.here / "a", how) as written:
+        assert not pair.down().deleted_here
+    assert (pair.here / "a").read_bytes() == written
+    pair.both()
+    assert contents(pair.there) == {written, b"b"}
+
+
+@contextmanager
+def written_late(monkeypatch: pytest.MonkeyPatch, path: Path, how: str) -> Iterator[bytes]:
+    """Somebody has the file open, and writes this when a sync has done to it what it was to do."""
     rescue = receive.rescue_late
-    with open(pair.here / "a", "r+") as late:
+    content = "late, " if how == HOWS[1] else "later"
+    with open(path, "r+") as late:
 
         def write_first(*args: object) -> None:
             times = os.fstat(late.fileno())
-            late.write("late, " if how == HOWS[1] else "later")
+            late.write(content)
             late.flush()
             if how == HOWS[2]:
                 os.utime(late.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
             rescue(*args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(receive, "rescue_late", write_first)
-        pair.down()
-    pair.both()
-    assert contents(pair.here) == {b"from there", b"late, " if how == HOWS[1] else b"later"}
+        yield content.encode()
 
 
 # --- nothing outside ------------------------------------------------------------------------------

@@ -154,7 +154,8 @@ def _settle(
 
 
 def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
-    """Whoever still had a replaced file open may have written to it: keep such a version, too."""
+    """Whoever still had a file open that was replaced or deleted may have written to it: keep such
+    a version, too."""
     for name in result.done:
         known, path = ledger.version_here(name), yard.inside + b"/" + name
         if known is None or ledger.here[name][:1] != b"f":
@@ -162,6 +163,15 @@ def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
         late = yard.entry(path)
         if late is not None and late.kind != "d" and not yard.is_at(path, known):
             result.kept[name] = yard.keep(path, name)
+    for name in list(yard.left(yard.gone)):
+        known, path = ledger.version_here(name), yard.gone + b"/" + name
+        if known is not None and yard.is_at(path, known):
+            continue
+        new = yard.restore(path, name)
+        if new != name:
+            result.kept[name] = new
+        elif name in result.deleted:
+            result.deleted.remove(name)  # deleted there, changed here: the change wins
 
 
 def _delete(
