@@ -284,6 +284,19 @@ def test_a_state_directory_that_cannot_be_written_to_is_named(pair: Pair) -> Non
         pair.up()
 
 
+def test_a_list_of_names_that_cannot_be_written_here_is_said(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.here / "a", "2")
+    (listing,) = pair.home.glob("**/sync/*/files")
+    listing.unlink()
+    listing.mkdir()  # it is like a full disk
+    with pytest.raises(ShellenvError, match=r"cannot write .*/files: "):
+        pair.up()
+    listing.rmdir()
+    pair.both()
+    assert contents(pair.there) == {b"2"}
+
+
 def test_a_project_that_its_owner_may_not_write_to_is_brought_up(pair: Pair) -> None:
     """Nobody can move such a directory, nor remove what is in it."""
     many(pair)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from shellenv import paths
@@ -222,7 +222,8 @@ def store(ctx: Context, root: str, far: str) -> Iterator[Store]:
                     told = True
                 time.sleep(0.05)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):  # the disk is full: those who wait do not know for whom
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         yield Store(directory, descriptor, _yard(far))
     finally:
         os.close(descriptor)

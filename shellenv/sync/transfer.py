@@ -136,10 +136,15 @@ def run(
 
     `keep` are descriptors that it shall have: locks that are held as long as it runs. `update` is
     told now and then how many bytes are done. `meanwhile` is called once, while it runs.
-    Raises ShellenvError if there is no usable rsync.
+    Raises ShellenvError if there is no usable rsync, or if the list cannot be written.
     """
-    with open(listing, "wb") as names:
-        names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
+    try:
+        with open(listing, "wb") as names:
+            names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
+    except OSError as error:
+        raise ShellenvError(
+            f"cannot write {listing}: {error.strerror}", "free some space; nothing is lost"
+        ) from error
     words = [command[0], *(["--info=progress2"] if update else []), *command[1:]]
     with files.unnamed() as errors:
         with _at_work(words, env, keep, errors) as child:
