@@ -518,24 +518,33 @@ def test_a_full_disk_is_said_and_nothing_is_lost(pair: Pair, direction: str) -> 
         assert contents(pair.here) == {b"2", b"theirs"}
 
 
-def test_a_name_is_no_command_where_the_list_of_names_cannot_be_written(pair: Pair) -> None:
-    """Whoever may make files in the project may not run commands as the login for that."""
+def test_what_is_left_of_a_list_of_names_is_no_command(pair: Pair) -> None:
+    """Whoever may make files in the project may not run commands as the login for that: not even
+    where the one who was to read their names was killed."""
     pair.started(a="1")
-    listing = pair.there.parent / ".shellenv" / "project" / "paths"
-    listing.unlink()
-    listing.mkdir()  # it is like a full disk
-    for number in range(400):
-        write(pair.here / f"{number:03}{'-' * 100}\n14\ntouch escaped\n", "1")
-    late = write(
-        pair.far.home / "remote" / "head", '#!/bin/sh\nsleep 0.2; exec /usr/bin/head "$@"\n'
-    )
-    late.chmod(0o755)  # the list comes when it is clear already that nobody will take it
-    with pytest.raises(ShellenvError, match="paths"):
-        pair.up()
-    late.unlink()
+    with store(pair.context, str(pair.here), "a dock") as held:
+        owner = held.owner(str(pair.here))
+    with Remote(pair.wish(), owner) as remote:
+        remote.place()
+        remote._send(b"name\n14\ntouch escaped\n")
+        with pytest.raises(ShellenvError, match="lost"):
+            remote.run(":")
     assert not (pair.far.home / "escaped").exists()
-    listing.rmdir()
-    pair.both()
+
+
+def test_what_is_at_a_dock_whose_disk_is_full_comes_down(pair: Pair) -> None:
+    with small(pair.remote_root, pair.far[3:]):
+        pair.started(a="1", b="1", c="1")
+        write(pair.there / "a", "2")
+        (pair.there / "b").unlink()
+        for number in range(40):
+            write(pair.there / f"{number:03}{'-' * 200}", "3")
+        with open(pair.there / "full", "wb", 0) as full, suppress(OSError):
+            while True:
+                full.write(bytes(4096))
+        assert pair.down().problem is None
+        assert tree(pair.here) == tree(pair.there)
+        assert {b"1", b"2", b"3"} < contents(pair.here)
 
 
 def test_what_cannot_be_read_is_named_and_not_taken_for_deleted(pair: Pair) -> None:

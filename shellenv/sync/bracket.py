@@ -308,12 +308,14 @@ class _Sync:
         send.keep_modes(self.remote, self.id, ledger, actions, pushed)
         copied = self._renamed(copies)
         actions.update(dict.fromkeys(copied, compare.PULL))
-        sent = send.verify(
-            self.remote, self.id, self.root, ledger, pushed, delete_there, copies, self.beside
-        )
+        sent = send.verify(self.remote, self.root, ledger, pushed, delete_there)
         received = receive.Received()
         if pulled or copied or delete_here:
             received = self._receive(actions, [*pulled, *copied], delete_here)
+        if pushed or delete_there:
+            send.rescue(
+                self.remote, self.id, ledger, pushed, delete_there, copies, self.beside, sent
+            )
         self.store.save(ledger.manifest(self.stamp, self.id))
         if pushed or delete_there:
             aside.forget(self.remote, self.id)

@@ -31,4 +31,5 @@ def check(wish: Wish, remote: Remote, there: Place, owner: Owner) -> None:
         )
     if not wish.dry and (held != owner or not there.exists):
         text = shlex.quote(owner.text())
-        remote.run(f'mkdir -p "$root" && printf %s {text} >"$own/owner"')
+        write = f'printf %s {text} >"$own/owner.new" && mv -f "$own/owner.new" "$own/owner"'
+        remote.run(f'mkdir -p "$root" && {write}')

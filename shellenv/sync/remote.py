@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from shellenv import files
@@ -27,6 +27,8 @@ from shellenv.errors import ShellenvError
 from shellenv.sync import entry
 
 if TYPE_CHECKING:
+    import threading
+
     from shellenv.sync.ignore import Rules
     from shellenv.sync.wish import Wish
 
@@ -95,6 +97,9 @@ _DIGEST = 'find "$@" -maxdepth 0 -type f -exec sha256sum -z -- {} +'
 """Prints the digests of the paths behind it, and never waits for a pipe."""
 
 _DIGITS = 64
+
+_AT_ONCE = 1 << 16
+"""Bytes that the line takes, whatever the far end is at."""
 
 _PRINT = shlex.join(word.replace("%P", "%p") for word in entry.find())
 """Words of find's that print records whose paths begin with `./`."""
@@ -192,8 +197,7 @@ class Remote:
         assert self._child.stdout
         self._in: IO[bytes] = self._child.stdin
         self._out: IO[bytes] = self._child.stdout
-        self._rest = b""  # the beginning of the next answer
-        self._owed = 0  # answers that nobody has waited for
+        self._sender: threading.Thread | None = None
         try:
             self._send(code)
         except BaseException:
@@ -210,6 +214,9 @@ class Remote:
         """End the far shell."""
         from contextlib import suppress
 
+        if self._sender is not None and self._sender.is_alive():
+            self._child.kill()  # nobody takes what it still has to say
+            self._sender.join()
         with suppress(OSError):
             self._in.close()
         self._out.close()
@@ -300,17 +307,32 @@ class Remote:
         read before anything is looked at.
         """
         find = f'find "$@" {"" if deep else "-maxdepth 0 "}{_PRINT}'
-        script = self._each("read", read, _DIGEST) + self._each("paths", paths, find)
-        return self._look('"$root"', script)
+        return self._look('"$root"', [(read, _DIGEST), (paths, find)])
 
     def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
         """What a sync has set aside, and the digests of some of it."""
-        script = self._each("read", read, _DIGEST) + f"find . -mindepth 1 {_PRINT}"
-        return self._look(f'"$own/was/{sync}"', script)
+        last = f"find . -mindepth 1 {_PRINT}"
+        return self._look(f'"$own/was/{sync}"', [(read, _DIGEST)], last)
 
-    def _look(self, directory: str, script: str) -> Seen:
-        enter = f"{_NOW}cd -P {directory} 2>/dev/null || exit 0\n"
-        said, now = _records(self.run(f"{enter}{script}\n:"))
+    def _look(
+        self, directory: str, lists: Sequence[tuple[Sequence[bytes], str]], last: str = ""
+    ) -> Seen:
+        """What commands print that are run in a directory, each for its list of paths.
+
+        The lists come over the line and are written nowhere: the disk there may be full.
+        """
+        steps, content = [f"cd -P {directory} 2>/dev/null || directory="], b""
+        for paths, command in lists:
+            if paths:
+                packed = _packed(paths)
+                content += packed
+                each = f"xargs -0r sh -c {shlex.quote(f'exec {command}')} sh 2>/dev/null"
+                # All of it is read, whatever happens: what follows are scripts
+                each = f'{{ [ -z "$directory" ] || {each}; cat >/dev/null; }}'
+                steps.append(f"head -c {len(packed)} | gzip -d | {each}")
+        steps.append(f'[ -z "$directory" ] || {last or ":"}; :')
+        self._ask(os.fsencode(f"{_NOW}directory=1\n" + "\n".join(steps)), content)
+        said, now = _records(b"".join(self._parts()))
         records, digests = [], {}
         for words in said:
             digest, _, path = words.partition(b"  ./")
@@ -320,33 +342,21 @@ class Remote:
                 records.append(words.replace(b" ./", b" ", 1))
         return Seen(records, now, digests)
 
-    def _each(self, name: str, paths: Sequence[bytes], command: str) -> str:
-        """The step that runs a command for these paths, which the file `name` lists."""
-        if not paths:
-            return ""
-        self.put(name, b"".join(b"./%b\0" % path for path in paths))
-        return f'xargs -0r sh -c {shlex.quote(f"exec {command}")} sh <"$own/{name}" 2>/dev/null\n'
-
-    def put(self, name: str, content: bytes) -> None:
-        """Write a small file of ours there, before the next script runs."""
-        if len(content) > 1 << 16:
-            import zlib
-
-            packed = zlib.compressobj(1, wbits=31)
-            content = packed.compress(content) + packed.flush()
-            how = "gzip -d"
-        else:
-            how = "cat"
-        # All of it is read, also where the disk is full: what follows it are scripts
-        write = f'{how} >"$own/{name}"; s=$?; cat >/dev/null; exit $s'
-        self._ask(f"head -c {len(content)} | {{ {write}; }}".encode(), content)
-        self._owed += 1
-
     # --- the protocol ---------------------------------------------------------------------------
 
     def _ask(self, code: bytes, content: bytes = b"") -> None:
         """Send a script, and what it is to read."""
-        self._send(b"%b %d\n" % (self._token, len(code)) + code + content)
+        import threading
+
+        if self._sender is not None:
+            self._sender.join()
+            self._sender = None
+        self._send(b"%b %d\n" % (self._token, len(code)) + code)
+        if len(content) <= _AT_ONCE:
+            self._send(content)
+        else:  # it may answer to the first of it before it takes the last
+            self._sender = threading.Thread(target=self._send_all, args=[content], daemon=True)
+            self._sender.start()
 
     def _send(self, data: bytes) -> None:
         try:
@@ -355,25 +365,24 @@ class Remote:
         except OSError:
             raise self._lost() from None
 
-    def _parts(self) -> Iterator[bytes]:
-        while self._owed:
-            self._owed -= 1
-            for _ in self._answer():
-                pass
-        yield from self._answer()
+    def _send_all(self, data: bytes) -> None:
+        from contextlib import suppress
 
-    def _answer(self) -> Iterator[bytes]:
+        with suppress(OSError, ValueError):  # then there is no answer, either
+            self._in.write(data)
+            self._in.flush()
+
+    def _parts(self) -> Iterator[bytes]:
         import zlib
 
         inflate = zlib.decompressobj(31)
         text = b""
         while not inflate.eof:
-            chunk = self._rest or self._out.read1(1 << 18)  # type: ignore[attr-defined]
+            chunk = self._out.read1(1 << 18)  # type: ignore[attr-defined]
             if not chunk:
                 raise self._lost()
             try:
                 text += inflate.decompress(chunk)
-                self._rest = inflate.unused_data
             except zlib.error:
                 raise ShellenvError(
                     f"{self.label} says something of its own before it runs commands",
@@ -402,6 +411,13 @@ class Remote:
             f"the connection to {self.label} is lost" + (f": {said}" if said else ""),
             "the next sync finds out how far this one came",
         )
+
+
+def _packed(paths: Iterable[bytes]) -> bytes:
+    import zlib
+
+    packed = zlib.compressobj(1, wbits=31)
+    return packed.compress(b"".join(b"./%b\0" % path for path in paths)) + packed.flush()
 
 
 def _records(out: bytes) -> tuple[list[bytes], int]:

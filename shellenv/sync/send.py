@@ -62,16 +62,9 @@ _OURS = (compare.PUSH, compare.PUSH_MODE, compare.CONFLICT)
 
 
 def verify(
-    remote: Remote,
-    sync: str,
-    root: bytes,
-    ledger: Ledger,
-    pushed: list[bytes],
-    deletions: list[bytes],
-    copies: Mapping[bytes, bytes],
-    beside: place.Beside,
+    remote: Remote, root: bytes, ledger: Ledger, pushed: list[bytes], deletions: list[bytes]
 ) -> Sent:
-    """See what there is now, write it down, and bring back versions that nobody had seen."""
+    """See what there is now, and write it down."""
     import time
 
     sent = Sent()
@@ -99,7 +92,6 @@ def verify(
         else:
             sent.deleted.append(name)
             ledger.settle(name, None, None)
-    _rescue(remote, sync, ledger, pushed, deletions, copies, beside, sent)
     return sent
 
 
@@ -124,7 +116,7 @@ def _is_ours(root: bytes, ledger: Ledger, name: bytes, digest: bytes | None) -> 
     return known is None or digest == known or digest == contents.digest_of(root + b"/" + name)
 
 
-def _rescue(
+def rescue(
     remote: Remote,
     sync: str,
     ledger: Ledger,
@@ -134,6 +126,8 @@ def _rescue(
     beside: place.Beside,
     sent: Sent,
 ) -> None:
+    """Bring back versions that nobody had seen, as late as that can be: whoever still had a file
+    open may have written to it."""
     known = {
         name: None if name in copies else ledger.version_there(name)
         for name in {*pushed, *deletions, *copies}
