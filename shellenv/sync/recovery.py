@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 
-from shellenv.sync import aside, contents, entry, place
+from shellenv.sync import aside, compare, contents, entry, place
 from shellenv.sync.ledger import index, settled
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store
 from shellenv.sync.remote import Place, Remote
@@ -148,10 +148,16 @@ def _tidy_here(
     with closing(place.Yard(root, own, beside)) as yard:
         for name in list(yard.left(yard.inside)):
             intent = journal.pulled.get(name)
-            found = yard.entry(yard.inside + b"/" + name)
-            if intent is None or found is None:
-                continue  # one of rsync's unfinished files
             path = yard.inside + b"/" + name
+            found = yard.entry(path)
+            if found is None:
+                continue
+            if intent is None:
+                if not _is_in_a_file(name, journal):
+                    continue  # one of rsync's unfinished files
+                copy = yard.keep(path, name)
+                tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
+                continue
             digest = partial(yard.digest, path)
             if intent.new and intent.new.came_as(found, digest):
                 continue
@@ -167,3 +173,9 @@ def _tidy_here(
             copy = yard.restore(path, name)
             tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(copy)}")
         yard.clear()
+
+
+def _is_in_a_file(name: bytes, journal: Journal) -> bool:
+    """Is it in a directory that somebody put in the place of a file that was to be replaced?"""
+    intents = (journal.pulled.get(above) for above in compare.parents(name))
+    return any(intent and intent.new and intent.new.record[:1] != b"d" for intent in intents)
