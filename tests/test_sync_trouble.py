@@ -17,7 +17,7 @@ from docksync import Far, Pair, again, contents, tree, write
 from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket, first, place, transfer
+from shellenv.sync import bracket, first, place, receive, transfer
 from shellenv.sync import contents as versions
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Remote
@@ -164,6 +164,27 @@ def test_a_version_that_only_the_cut_off_sync_had_is_brought_back(
     pair.both()
     assert contents(pair.here) == {b"ours", b"unseen a", b"unseen gone"}
     assert (pair.here / "gone").read_text() == "unseen gone"
+
+
+def test_a_directory_that_only_the_cut_off_sync_had_is_brought_back(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made in the place of the file at the very moment in which that was replaced."""
+    pair.started(a="old")
+    write(pair.there / "a", "from there")
+    install = receive.install
+
+    def replaced_first(*args: Any) -> receive.Received:
+        (pair.here / "a").unlink()
+        write(pair.here / "a" / "deep" / "b", "unseen")
+        return install(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "install", replaced_first)
+        with cut_off_before_its_end(monkeypatch, place.Yard, "is_at"):
+            pair.down()
+    pair.both()
+    assert contents(pair.here) == {b"from there", b"unseen"}
 
 
 def many(pair: Pair) -> Pair:
@@ -530,6 +551,58 @@ def test_what_is_left_of_a_list_of_names_is_no_command(pair: Pair) -> None:
         with pytest.raises(ShellenvError, match="lost"):
             remote.run(":")
     assert not (pair.far.home / "escaped").exists()
+
+
+def test_a_directory_there_may_be_another_file_system(pair: Pair) -> None:
+    """What moves from one to another is a copy, and no version that nobody has seen."""
+    write(pair.here / "data" / "a", "1")
+    write(pair.here / "data" / "b", "1")
+    pair.started()
+    with small(pair.there / "data", pair.far[3:]):
+        for name in "ab":
+            shutil.copy(pair.here / "data" / name, pair.there / "data")
+        pair.both()
+        write(pair.here / "data" / "a", "2")
+        (pair.here / "data" / "b").unlink()
+        assert not pair.up().conflicts
+        pair.both()
+        assert contents(pair.there) == {b"2"}
+
+
+@contextmanager
+def coarse(path: Path, owner: tuple[int, int]) -> Iterator[None]:
+    """A file system at `path` that keeps whole seconds."""
+    path.mkdir(parents=True, exist_ok=True)
+    image = path.parent / "image"
+    with open(image, "wb") as stream:
+        stream.truncate(16 << 20)
+    make = ["mkfs.ext4", "-q", "-I", "128", "-E", f"root_owner={owner[0]}:{owner[1]}", str(image)]
+    for argv in (make, ["mount", "-o", "loop", str(image), str(path)]):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode:
+            (pytest.fail if strict() else pytest.skip)(f"{argv[0]}: {done.stderr}")
+    (path / "lost+found").rmdir()
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_whole_seconds_hide_no_change(pair: Pair, direction: str) -> None:
+    """Two versions of one second have one time, where a file system keeps no more of it."""
+    top, owner = (pair.here, (0, 0)) if direction == UP else (pair.remote_root, pair.far[3:])
+    with coarse(top, owner):
+        pair.started(a="0")
+        source = pair.here if direction == UP else pair.there
+        for number in range(3):
+            time.sleep(1 - time.time() % 1)  # as much of a second as can be
+            write(source / "a", f"one {number}")
+            pair.sync(direction)
+            with open(source / "a", "r+") as stream:
+                stream.write(f"two {number}")
+            pair.sync(direction)
+            assert contents(pair.here) == contents(pair.there) == {b"two %d" % number}
 
 
 def test_what_is_at_a_dock_whose_disk_is_full_comes_down(pair: Pair) -> None:

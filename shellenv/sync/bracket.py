@@ -249,10 +249,12 @@ class _Sync:
         else the next sync could not tell whether they have changed since."""
         import time
 
-        here, there = self.ledger.restless
+        ledger = self.ledger
+        here, there = ledger.restless
         if not here and not there:
             return
-        time.sleep(entry.TICK / 1e9)
+        records = [*map(ledger.here.__getitem__, here), *map(ledger.there.__getitem__, there)]
+        time.sleep(entry.seconds_to_rest(records))
         now = time.time_ns()
         found = {name: record for name in here if (record := tree.look(self.root, name))}
         records, at, _ = self.remote.look(there)

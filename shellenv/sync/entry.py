@@ -57,6 +57,8 @@ _SAID = {"*": "[^/]*", "[": ""}
 TICK = 20_000_000
 """Nanoseconds in which a file system may give two changes the same time (100 Hz, twice)."""
 
+_SECOND = 1_000_000_000
+
 
 class Entry(NamedTuple):
     """A record, read. `mode` is the permission bits; set-uid, set-gid and sticky do not count.
@@ -88,8 +90,9 @@ class Version(NamedTuple):
             return False
         if found.kind != "f":
             return found.target == own.target
-        as_long = (found.inode, found.size, found.mtime) == (own.inode, own.size, own.mtime)
-        return as_long and self._has(digest)
+        if self.digest:  # moved to another file system, it has become a copy
+            return found.size == own.size and self._has(digest)
+        return (found.inode, found.size, found.mtime) == (own.inode, own.size, own.mtime)
 
     def came_as(self, found: Entry | None, digest: Digest) -> bool:
         """Is what was found on the other side a copy of this?"""
@@ -142,21 +145,38 @@ def unsettled(record: bytes) -> bytes:
 
 def is_recent(entry: Entry, now: int) -> bool:
     """Could a change after the scan, which was at `now` on this side's clock, go unnoticed?"""
-    return entry.kind == "f" and entry.ctime is not None and entry.ctime >= now - TICK
+    if entry.kind != "f" or entry.ctime is None:
+        return False
+    return entry.ctime >= now - (TICK if entry.ctime % _SECOND else TICK + _SECOND)
+
+
+def seconds_to_rest(records: Iterable[bytes]) -> float:
+    """How long to wait until a change of these files leaves a trace: on file systems that keep
+    whole seconds (ext3, HFS+), until the second is over."""
+    coarse = any(
+        ctime and ctime % _SECOND == 0
+        for ctime in (read(record)[1].ctime for record in records if record[:1] == b"f")
+    )
+    return (TICK + _SECOND * coarse) / _SECOND
 
 
 def settled(records: Iterable[bytes], at: int) -> list[bytes]:
     """Records of a scan at the time `at`, to be kept: those of files that had just been changed are
     `unsettled`. For many, so nothing is read that need not be."""
-    seconds, rest = divmod(at - TICK, 1_000_000_000)
     # both ways in which records write times, as texts that sort like times
-    whole, point = b"%d%09d" % (seconds, rest), b"%d.%09d" % (seconds, rest)
+    fine, coarse = _texts(at - TICK), _texts(at - TICK - _SECOND)
     kept = []
     for record in records:
         time = record.split(b" ", 5)[4]
-        late = time >= (point if b"." in time else whole) and len(time) > 1
+        bounds = coarse if time.endswith(b"000000000") else fine
+        late = time >= bounds[b"." in time] and len(time) > 1
         kept.append(unsettled(record) if late else record)
     return kept
+
+
+def _texts(time: int) -> tuple[bytes, bytes]:
+    seconds, rest = divmod(time, _SECOND)
+    return b"%d%09d" % (seconds, rest), b"%d.%09d" % (seconds, rest)
 
 
 def alike(one: Entry, other: Entry) -> bool:
