@@ -740,6 +740,36 @@ def test_a_deleted_directory_goes_when_nothing_is_left_in_it(pair: Pair, directi
     assert not pair.sync(direction).did_anything
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_directory_that_stayed_for_a_cache_may_be_deleted_by_hand(
+    pair: Pair, direction: str
+) -> None:
+    write(pair.here / "d" / "a", "1")
+    pair.started(b="1")
+    source, target = (pair.here, pair.there) if direction == "up" else (pair.there, pair.here)
+    write(target / "d" / "__pycache__" / "x", "cache")
+    shutil.rmtree(source / "d")
+    pair.sync(direction)
+    shutil.rmtree(target / "d")
+    for way in (UP, DOWN):
+        assert not pair.sync(way).did_anything
+    assert same(pair) == {"b": (0o644, b"1")}
+
+
+def test_what_is_left_out_does_not_come_down_in_a_conflict_of_directories(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    pair.started(b="1")
+    write(pair.there / "d" / "a", "changed there")
+    write(pair.there / "d" / ".git" / "hooks" / "post-checkout", "code")
+    write(pair.there / "d" / "__pycache__" / "x", "cache")
+    shutil.rmtree(pair.here / "d")
+    write(pair.here / "d", "a file")
+    pair.up()
+    pair.down()
+    assert contents(pair.here) == {b"1", b"a file", b"changed there"}
+    assert contents(pair.there) == {b"1", b"a file", b"changed there", b"code", b"cache"}
+
+
 # --- whose it is ----------------------------------------------------------------------------------
 
 

@@ -44,6 +44,8 @@ CASES: list[tuple[str, Path, bool | None, str]] = [
     ("deleted here", Path(OLD, None, OLD, OLD), None, DELETE_THERE),
     ("deleted there", Path(OLD, OLD, OLD, None), None, DELETE_HERE),
     ("deleted on both", Path(OLD, None, OLD, None), None, FORGET),
+    ("deleted here, and only here it was", Path(DIRECTORY, None, None, None), None, FORGET),
+    ("deleted there, and only there it was", Path(None, None, DIRECTORY, None), None, FORGET),
     ("mode changed here", Path(OLD, MODE, OLD, OLD), True, PUSH_MODE),
     ("mode changed there", Path(OLD, OLD, OLD, MODE), True, PULL_MODE),
     ("mode changed here, and more", Path(OLD, MODE, OLD, OLD), False, PUSH),
@@ -293,3 +295,17 @@ def test_a_file_that_changes_during_the_scan_is_looked_at_again_by_this_sync_or_
     assert entry.settled([record(at - entry.TICK * 2)], at) == [record(at - entry.TICK * 2)]
     assert entry.settled([b"f 644 3 1.5 1700000000.0000000000 9 a//"], at)[0].count(b"?") == 1
     assert entry.settled([b"f 644 3 1.5 1699999999.9000000000 9 a//"], at)[0].count(b"?") == 0
+
+
+def test_a_file_with_a_time_of_whole_seconds_may_change_unnoticed_until_the_second_is_over() -> (
+    None
+):
+    at = 1_700_000_000_900_000_000
+    for time in (b"1700000000.0000000000", b"1700000000000000000"):
+        record = b"f 644 3 1.5 %b 9 a//" % time
+        assert entry.settled([record], at) == [entry.unsettled(record)]
+        assert entry.is_recent(entry.read(record)[1], at)
+        assert entry.seconds_to_rest([record]) > 1
+        assert entry.settled([record], at + 1_000_000_000) == [record]
+        assert not entry.is_recent(entry.read(record)[1], at + 1_000_000_000)
+    assert entry.seconds_to_rest([b"f 644 3 1.5 1700000000.1000000000 9 a//"]) < 1

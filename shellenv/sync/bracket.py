@@ -357,14 +357,20 @@ class _Sync:
         )
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
-        """What conflicts have been renamed to there, and all below it, for the ledger."""
+        """What conflicts have been renamed to there, and all below it that is synced, for the
+        ledger."""
         import time
 
         if not copies:
             return []
         time.sleep(entry.TICK / 1e9)  # so that no later change can have their times
         seen = self.remote.look(list(copies.values()), deep=True)
-        records = [record for record in seen.records if record[:1] in b"fld"]
+        left_out = self.wish.rules.rule
+        records = [
+            record
+            for record in seen.records
+            if record[:1] in b"fld" and not left_out(entry.path_of(record), record[:1] == b"d")
+        ]
         copied = [self.ledger.came(record, seen.time) for record in records]
         contents.know(self.remote, self.root, self.ledger, copied)
         return copied

@@ -97,6 +97,8 @@ def decide(path: Path, equal: bool | None) -> str:
     """What to do about one path. `equal`: both contents were compared, and found equal or not."""
     here, there = path.here, path.there
     changes = change(path.was_here, here), change(path.was_there, there)
+    if here is None and there is None:
+        return FORGET  # also what was on one side only, as it held what is not synced
     if here is not None and there is not None and here.kind == there.kind:
         if (here.kind == "l" and here.target == there.target) or here.kind == "d":
             equal = True

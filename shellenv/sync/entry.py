@@ -168,10 +168,14 @@ def settled(records: Iterable[bytes], at: int) -> list[bytes]:
     kept = []
     for record in records:
         time = record.split(b" ", 5)[4]
-        bounds = coarse if time.endswith(b"000000000") else fine
-        late = time >= bounds[b"." in time] and len(time) > 1
+        pointed = b"." in time
+        bounds = coarse if time.endswith(_WHOLE[pointed]) else fine
+        late = time >= bounds[pointed] and len(time) > 1
         kept.append(unsettled(record) if late else record)
     return kept
+
+
+_WHOLE = (b"000000000", b".0000000000")
 
 
 def _texts(time: int) -> tuple[bytes, bytes]:
