@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from aws import CREDSTASH, Aws
 from dock import Images, RealDock, remove_leftovers, require_images
@@ -23,6 +24,10 @@ from harness import (
 from proxies import Proxy
 from sailor import Sailor
 from servers import User, python_for_others
+
+# No example fails because the machine is busy
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_sessionstart() -> None:

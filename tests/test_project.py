@@ -421,7 +421,7 @@ def toggle(home: Path, sign: str) -> None:
         file(path, f"{home}/a/b\n" if sign.endswith(".project") else "")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sets(st.sampled_from(SIGNS), max_size=6),
     st.lists(st.sampled_from(SIGNS), min_size=1, max_size=3),

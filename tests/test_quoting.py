@@ -48,7 +48,6 @@ NAMES: st.SearchStrategy[str] = st.from_regex(
 ).filter(lambda name: variable_problem(name) == "" and name not in CHANGES_THE_READER)
 
 many = settings(
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,  # the home stays as it is

@@ -20,7 +20,6 @@ PATHS = st.lists(ENTRIES, max_size=6)
 OURS = st.lists(st.sampled_from(["/ours", "/ours too", "/a", "/b"]), min_size=1, max_size=3)
 
 quick = settings(
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

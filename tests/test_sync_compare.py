@@ -199,7 +199,7 @@ def synced(past: Tree, here: Tree, there: Tree) -> tuple[Tree, Tree]:
 
 
 @given(EDITS, EDITS, EDITS)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_whole_trees_become_the_same_and_no_change_is_lost(
     first: list[tuple[bytes, str]], ours: list[tuple[bytes, str]], theirs: list[tuple[bytes, str]]
 ) -> None:

@@ -124,7 +124,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "ab", "c.d", "cxd"]), min_size=1, ma
 
 
 @given(LINES, PATHS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_the_last_rule_that_matches_a_path_or_what_is_above_it_decides(
     lines: list[tuple[bool, str]], parts: list[str]
 ) -> None:
@@ -139,7 +139,7 @@ def test_the_last_rule_that_matches_a_path_or_what_is_above_it_decides(
 
 
 @given(LINES, st.lists(PATHS, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_scan_finds_what_the_rules_let_through_however_deep(
     lines: list[tuple[bool, str]], paths: list[list[str]]
 ) -> None:

@@ -186,7 +186,7 @@ def test_what_is_no_regular_file_of_a_sane_size_cannot_be_approved(tmp_path: Pat
 NAMES = st.binary(min_size=1, max_size=200).filter(lambda name: not {0, ord("/")} & set(name))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NAMES, st.binary(max_size=100))
 def test_any_name_and_content_can_be_allowed_and_denied(
     tmp_path: Path, name: bytes, content: bytes

@@ -184,7 +184,6 @@ def of_the_shell(shell: Shell, cases: list[Case]) -> list[str]:
 
 
 @settings(
-    deadline=None,
     max_examples=30,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # the case that differs is shown
     suppress_health_check=[
