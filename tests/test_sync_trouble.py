@@ -401,6 +401,37 @@ def test_a_directory_replaced_there_that_holds_something_left_out_is_named_not_c
     assert (pair.here / "d").is_symlink()
 
 
+def test_a_directory_there_that_holds_something_left_out_and_is_replaced_here_is_named(
+    pair: Pair,
+) -> None:
+    write(pair.here / "d" / "f", "1")
+    pair.started(a="1")
+    cache = write(pair.there / "d" / "__pycache__" / "x")
+    shutil.rmtree(pair.here / "d")
+    write(pair.here / "d", "2")
+    for _ in range(2):
+        outcome = pair.up()
+        assert outcome.failed == (b"d",)
+        assert str(outcome.problem).startswith("d is a directory at the dock")
+    shutil.rmtree(cache.parent)
+    pair.both()
+    assert (pair.there / "d").read_text() == "2"
+
+
+def test_what_cannot_come_here_as_it_is_another_file_system_is_named(pair: Pair) -> None:
+    write(pair.here / "data" / "a", "1")
+    pair.started(b="1")
+    with small(pair.here / "data", (0, 0)):
+        shutil.copy(pair.there / "data" / "a", pair.here / "data" / "a")
+        pair.both()
+        write(pair.there / "data" / "a", "2")
+        write(pair.there / "b", "2")
+        outcome = pair.down()
+        assert (outcome.received, outcome.failed) == ((b"b",), (b"data/a",))
+        assert "data/a: it is on another file system" in str(outcome.problem)
+        assert contents(pair.here) == {b"1", b"2"}
+
+
 # --- two docks ---
 
 

@@ -322,7 +322,7 @@ class _Sync:
         if pushed or delete_there:
             aside.forget(self.remote, self.id)
         done = set(received.done) - set(copied)
-        self.problem = self.problem or received.problem
+        self.problem = sent.problem or self.problem or received.problem
         return outcome._replace(
             sent=tuple(sent.done),
             received=tuple(sorted(done)),

@@ -43,12 +43,15 @@ class Received:
             yield
         except OSError as error:
             self.failed.append(name)
+            import errno
             import os
 
-            self.problem = self.problem or ShellenvError(
-                f"cannot change {os.fsdecode(name)}: {error.strerror}",
-                "nothing is lost; the next sync tries again",
-            )
+            path, why = os.fsdecode(name), error.strerror
+            hint = "nothing is lost; the next sync tries again"
+            if error.errno == errno.EXDEV:
+                why = "it is on another file system than the project"
+                hint = "leave it out ([shellenv.sync] exclude), or bring it here by hand"
+            self.problem = self.problem or ShellenvError(f"cannot change {path}: {why}", hint)
 
 
 def install(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from shellenv.errors import ShellenvError
 from shellenv.sync import aside, compare, contents, entry, place, tree
 from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, read, settled
@@ -13,13 +14,15 @@ from shellenv.sync.remote import Remote
 
 class Sent:
     """What has become of it: `done` is there as it is here, `deleted` is gone there, `failed` is
-    neither, `rescued` names the copies of versions that nobody had seen."""
+    neither, `rescued` names the copies of versions that nobody had seen, `problem` is why something
+    failed, where that is known."""
 
     def __init__(self) -> None:
         self.done: list[bytes] = []
         self.deleted: list[bytes] = []
         self.failed: list[bytes] = []
         self.rescued: dict[bytes, bytes] = {}
+        self.problem: ShellenvError | None = None
 
 
 def make_room(
@@ -65,6 +68,7 @@ def verify(
     remote: Remote, root: bytes, ledger: Ledger, pushed: list[bytes], deletions: list[bytes]
 ) -> Sent:
     """See what there is now, and write it down."""
+    import os
     import time
 
     sent = Sent()
@@ -83,6 +87,11 @@ def verify(
             ledger.settle(name, ledger.scanned_here(name), settled(record, now))
         else:
             sent.failed.append(name)
+            if record is not None and record[:1] == b"d" != ledger.here.get(name, b"d")[:1]:
+                sent.problem = ShellenvError(
+                    f"{os.fsdecode(name)} is a directory at the dock; what is here cannot go there",
+                    "move away what it still holds there: it is not synced",
+                )
     for name in deletions:
         record, old = found.get(name), ledger.there[name]
         if record is not None and record[:1] == old[:1] == b"d":
