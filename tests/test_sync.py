@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -19,7 +20,7 @@ import pytest
 from docksync import Far, Pair, again, contents, tree, write
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket, receive, send
+from shellenv.sync import bracket, receive, send, swap
 from shellenv.sync import contents as versions
 from shellenv.sync.wish import DOWN, UP, Outcome
 
@@ -552,6 +553,40 @@ def written_late(monkeypatch: pytest.MonkeyPatch, path: Path, how: str) -> Itera
 
         monkeypatch.setattr(receive, "rescue_late", write_first)
         yield content.encode()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_system_that_cannot_exchange_names_is_synced_as_well(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    monkeypatch.setattr(swap, "_rename", lambda: None)
+    if not links:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EPERM, "no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    long = "x" * 255
+    pair.started(**dict.fromkeys(("a", long, "gone", "link", "busy", "directory"), "1"))
+    for name in ("a", long, "busy", "directory", "new"):
+        write(pair.there / name, "from there")
+    for name in ("gone", "link"):
+        (pair.there / name).unlink()
+    (pair.there / "link").symlink_to("a")
+
+    def edit() -> None:
+        write(pair.here / "busy", "unseen")
+        (pair.here / "directory").unlink()
+        write(pair.here / "directory" / "b", "unseen, too")
+
+    outcome = meanwhile(pair, "down", edit)
+    assert [path for path, _ in outcome.conflicts] == [b"busy", b"directory"]
+    assert not outcome.failed
+    pair.both()
+    assert {"a", long, "new", "link", "busy", "directory/b"} < set(same(pair))
+    assert (pair.here / "a").read_text() == (pair.here / long).read_text() == "from there"
+    assert not (pair.here / "gone").exists()
+    assert contents(pair.here) == {b"from there", b"unseen", b"unseen, too"}
 
 
 # --- nothing outside ------------------------------------------------------------------------------

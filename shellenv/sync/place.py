@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import contents, entry, swap, tree
@@ -165,11 +166,12 @@ class Yard:
             if expected is None:
                 swap.place(staged, name, target, name)
                 return path
-            swap.exchange(staged, name, target, name)
+            gone = partial(self._made, self.gone + b"/" + above if above else self.gone)
+            swap.exchange(staged, name, target, name, gone)
             if self.is_at(self.inside + b"/" + path, expected):
                 return path
             # Somebody was quicker. Theirs goes back; what has come in is at `staged` again.
-            swap.exchange(staged, name, target, name)
+            swap.exchange(staged, name, target, name, gone)
         except OSError as error:
             if error.errno not in _OBSTRUCTED:
                 raise
@@ -256,6 +258,10 @@ class Yard:
             above, _, name = path.rpartition(b"/")
             self.make_directories(above)
             os.mkdir(name, 0o700, dir_fd=self.directory(above))
+
+    def _made(self, path: bytes) -> int:
+        self.make_directories(path)
+        return self.directory(path)
 
     def chmod(self, path: bytes, mode: int) -> None:
         """Give a file or directory its permissions, through no link."""

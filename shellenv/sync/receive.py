@@ -16,7 +16,7 @@ class Received:
     """What has become of it: `done` is here as it is there, `deleted` is gone here.
 
     `kept` names the copies of what came in where somebody had just changed something, `failed` is
-    what did not work, `problem` why (the first time).
+    what did not work, `problem` why (the first time). `staged` is what had come in.
     """
 
     def __init__(self) -> None:
@@ -24,6 +24,7 @@ class Received:
         self.deleted: list[bytes] = []
         self.kept: dict[bytes, bytes] = {}
         self.failed: list[bytes] = []
+        self.staged: dict[bytes, Version] = {}
         self.problem: ShellenvError | None = None
 
     def refuse(self, name: bytes) -> None:
@@ -83,6 +84,8 @@ def install(
                 result.refuse(name)
                 continue
             staged = _staged(yard, name, worth=name in ledger.digests_there)
+            if staged is not None:
+                result.staged[name] = staged
             known = None if here and here.kind == "d" else ledger.version_here(name)
             got = yard.install(name, known)
             if got == name and staged is not None:
@@ -107,12 +110,16 @@ def install(
 
 def _staged(yard: Yard, name: bytes, worth: bool) -> Version | None:
     """The version that has come in for `name`; read if that is worth it."""
-    path = yard.inside + b"/" + name
+    path = _inside(yard, name)
     record = yard.look(path)
     if record is None:
         return None
     digest = yard.digest(path) if worth else None
     return Version(record.replace(b" %b/" % yard.inside, b" ", 1), digest or b"")
+
+
+def _inside(yard: Yard, name: bytes) -> bytes:
+    return yard.inside + b"/" + name
 
 
 def _is_held(yard: Yard, name: bytes) -> bool:
@@ -160,11 +167,16 @@ def rescue_late(yard: Yard, ledger: Ledger, result: Received) -> None:
     """Whoever still had a file open that was replaced or deleted may have written to it: keep such
     a version, too."""
     for name in result.done:
-        known, path = ledger.version_here(name), yard.inside + b"/" + name
+        known, path = ledger.version_here(name), _inside(yard, name)
         if known is None or ledger.here[name][:1] != b"f":
             continue
         late = yard.entry(path)
         if late is not None and late.kind != "d" and not yard.is_at(path, known):
+            result.kept[name] = yard.keep(path, name)
+    for name in result.failed:  # it may have been exchanged, and not back
+        came, known, path = result.staged.get(name), ledger.version_here(name), _inside(yard, name)
+        left = yard.look(path) and came and not yard.is_at(path, came)
+        if left and not (known and yard.is_at(path, known)):
             result.kept[name] = yard.keep(path, name)
     for name in list(yard.left(yard.gone)):
         known, path = ledger.version_here(name), yard.gone + b"/" + name

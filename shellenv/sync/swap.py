@@ -10,12 +10,14 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import stat
 import sys
 from collections.abc import Callable
 
 Call = Callable[[int, bytes, int, bytes, int], int]
 
 _UNABLE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+_UNLINKABLE = (*_UNABLE, errno.EPERM, errno.EMLINK)
 
 
 @functools.cache
@@ -50,14 +52,35 @@ def place(source: int, old: bytes, target: int, new: bytes) -> None:
             return
         if failed not in _UNABLE:
             raise OSError(failed, os.strerror(failed), os.fsdecode(new))
-    os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
-    os.unlink(old, dir_fd=source)
+    _place(source, old, target, new)
 
 
-def exchange(source: int, old: bytes, target: int, new: bytes) -> None:
+def _place(source: int, old: bytes, target: int, new: bytes) -> None:
+    try:
+        os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _UNLINKABLE:
+            raise
+    else:
+        os.unlink(old, dir_fd=source)
+        return
+    # A directory, or a file system without links: something of ours takes the name, and is replaced
+    if stat.S_ISDIR(os.stat(old, dir_fd=source, follow_symlinks=False).st_mode):
+        os.mkdir(new, 0o700, dir_fd=target)
+    else:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(new, flags, 0o600, dir_fd=target))
+    os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
+
+
+def exchange(
+    source: int, old: bytes, target: int, new: bytes, spare: Callable[[], int] | None = None
+) -> None:
     """Exchange `old` in the directory `source` and `new` in `target`, which both exist.
 
-    Raises OSError as rename(2). What was at `new` is at `old` afterwards, whatever it was.
+    Raises OSError as rename(2). What was at `new` is at `old` afterwards, whatever it was. Where
+    the file system cannot do it in one step, it is `new` in the directory `spare` meanwhile, and
+    stays there if something else has taken its place.
     """
     found = _rename()
     if found is not None:
@@ -67,11 +90,11 @@ def exchange(source: int, old: bytes, target: int, new: bytes) -> None:
             return
         if failed not in _UNABLE:
             raise OSError(failed, os.strerror(failed), os.fsdecode(new))
-    aside = old + b".aside"
-    os.rename(new, aside, src_dir_fd=target, dst_dir_fd=source)
+    aside, name = (spare(), new) if spare else (source, old[:240] + b".aside")
+    os.rename(new, name, src_dir_fd=target, dst_dir_fd=aside)
     try:
-        os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        _place(source, old, target, new)
     except OSError:
-        os.rename(aside, new, src_dir_fd=source, dst_dir_fd=target)
+        _place(aside, name, target, new)
         raise
-    os.rename(aside, old, src_dir_fd=source, dst_dir_fd=target)
+    os.rename(name, old, src_dir_fd=aside, dst_dir_fd=source)
