@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from dock import Images, engine
-from harness import BIN, TIMEOUT, Home, Result, make_venv, run, which, write
+from dock import SOCKET, Images, engine
+from harness import BIN, TIMEOUT, Home, Result, eventually, make_venv, run, which, write
 from runs import Environment
 from servers import User
+
+from shellenv import attach
+from shellenv.engine import Engine
 
 # --- which environment ----------------------------------------------------------------------------
 
@@ -441,6 +445,51 @@ def test_the_windows_size_does_not_depend_on_what_the_client_hears(project: Envi
         terminal.child.setwinsize(44, 888)
         terminal.expect("seen\r\n")
         terminal.wait()
+
+
+KILLER = """echo begin
+until [ "$killed" ]; do
+  for process in /proc/[0-9]*; do
+    case $(tr '\\0' ' ' <"$process/cmdline") in
+      *bash*) ;; *SIGTSTP*) kill -9 "${process#/proc/}" && killed=yes ;;
+    esac
+  done
+done 2>/dev/null
+echo alone
+sleep 1000
+"""
+"""Kills what looks whether it is stopped."""
+
+
+def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> None:
+    with project.terminal() as terminal:
+        terminal.type(project.words("bash", "-c", KILLER))
+        terminal.expect("\r\nalone")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("fg")
+        terminal.expect("bash -c")
+        terminal.press("c")
+        terminal.wait()
+
+
+def test_a_signal_that_comes_before_the_command_reaches_it(
+    container: Environment, images: Images
+) -> None:
+    """A process that has no child yet is an init that has not come to it."""
+    name = f"{container.home.name}-early"
+    code = "echo ready; read line; setsid -w sh -c 'echo begin; exec sleep 1000'; echo $?"
+    argv = ["docker", "run", "-i", "--rm", "--name", name, images.base, "sh", "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stdout.readline() == b"ready\n"
+        attach.signal_group(Engine(f"unix://{SOCKET}"), f"/containers/{name}", signal.SIGTERM)
+        eventually(lambda: "kill -s" in engine("top", name))
+        child.stdin.write(b"\n")
+        child.stdin.close()
+        assert child.stdout.read().endswith(b"143\n")
 
 
 def test_a_container_that_is_kept_stays(project: Environment) -> None:
