@@ -314,6 +314,32 @@ def test_what_is_installed_is_installed_once_for_the_same_files(project: Environ
         more.unlink()
 
 
+def test_images_of_files_that_are_long_gone_are_removed(project: Environment) -> None:
+    def names() -> list[str]:
+        label = f"label=shellenv.project={project.root}"
+        form = "{{.Repository}}:{{.Tag}}"
+        return engine("image", "ls", "-f", label, "--format", form).split()
+
+    def named(*options: str) -> str:
+        (name,) = re.findall(r"into (shellenv/api:\w+), once", said(project, *options))
+        return str(name)
+
+    mine = f"{project.home.name}-mine:1"
+    made = []
+    try:
+        for number in range(6):
+            write(project.root / "requirements.txt", f"# {number}\n")
+            made.append(named())
+            if number == 0:
+                engine("tag", made[0], mine)
+        assert [name for name in made if name in names()] == [made[0], *made[-3:]]
+        assert mine in names()
+        assert made[-1] == named("--recreate")
+        assert "<none>:<none>" not in names()
+    finally:
+        engine("image", "rm", mine)
+
+
 def test_an_image_is_made_anew_when_that_is_asked_for(project: Environment) -> None:
     personal(project, "[shellenv.run]\nsetup = cat /proc/sys/kernel/random/uuid >/made\n")
     said(project)
