@@ -487,6 +487,41 @@ sleep 1000
 """Kills what looks whether it is stopped."""
 
 
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--network", "no-such-net"], "docker network create no-such-net makes it"),
+        (["-p", "{port}:80"], "something else has port {port}"),
+        (["-g"], "-g needs the NVIDIA Container Toolkit"),
+    ],
+    ids=["network", "port", "gpu"],
+)
+def test_what_docker_refuses_is_status_1_and_said_with_a_way_out(
+    container: Environment, options: list[str], hint: str
+) -> None:
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        options = [option.format(port=port) for option in options]
+        with container.start("true", options=options) as child:
+            said = child.communicate(timeout=TIMEOUT)[1].decode().splitlines()
+        assert child.returncode == 1
+        assert said[-2].startswith("shellenv: the Docker Engine refuses: ")
+        assert said[-1].startswith(hint.format(port=port))
+        with container.terminal() as terminal:
+            terminal.type(container.words("true", options=options))
+            terminal.expect("shellenv: docker could not run the container\r\ndocker says above why")
+            terminal.wait()
+            assert terminal.status() == 1
+    assert not container.containers()
+
+
+def test_a_command_may_have_the_status_that_docker_has(container: Environment) -> None:
+    with container.terminal() as terminal:
+        terminal.type(container.words("sh", "-c", "exit 125"))
+        assert "could not" not in terminal.wait()
+        assert terminal.status() == 125
+
+
 def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> None:
     with project.terminal() as terminal:
         terminal.type(project.words("bash", "-c", KILLER))
