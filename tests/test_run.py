@@ -571,13 +571,17 @@ def test_the_printed_command_line_does_the_same_by_hand(project: Environment) ->
     assert by_hand.status == 0
 
 
-def test_print_makes_nothing(project: Environment) -> None:
+def test_print_makes_nothing_and_says_so(project: Environment) -> None:
     write(project.root / "requirements.txt", "# not installed by --print\n")
     argv = [*project.as_user(), "run-shell", "--env", "docker", "--print", "--", "true"]
     label = f"label=shellenv.project={project.root}"
     before = set(engine("image", "ls", "-qf", label).split())
-    assert run(argv, project.env, project.root).status == 0
+    done = run(argv, project.env, project.root)
+    assert done.status == 0
+    assert "is not there yet, so this line does not work by hand" in done.stderr
     assert set(engine("image", "ls", "-qf", label).split()) == before
+    said(project)
+    assert "not there yet" not in run(argv, project.env, project.root).stderr
 
 
 def test_without_permission_it_says_how_to_get_it(container: Environment) -> None:

@@ -77,7 +77,13 @@ class Docker:
 
     def command_line(self) -> str:
         """The `docker run`. A secret's value is not in it: `-e NAME` takes it from outside."""
-        return self._shown(layers.find(self.engine, self._recipe()))
+        image = layers.find(self.engine, self._recipe())
+        if not image.env:  # every image that was made has some
+            say(
+                f"shellenv: {image.tag} is not there yet, so this line does not work by hand",
+                "after run-shell -- true with the same options, --print has one that does",
+            )
+        return self._shown(image)
 
     def run(self, secrets: Secrets) -> End:
         if self.place.noted is None:  # or else they go on
