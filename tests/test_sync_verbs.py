@@ -126,6 +126,20 @@ def test_explain_says_that_a_path_is_not_here_and_what_would_become_of_it(user: 
         assert sync(user, "sync-up", "--explain", path).ok() == f"{path}: {said}\n"
 
 
+def test_a_directory_like_tmp_goes_nowhere(user: User) -> None:
+    shared = user.home / "shared"
+    shared.mkdir(mode=0o777)
+    shared.chmod(0o1777)
+    user.own(shared)
+    result = sync(user, "sync-up", "gpu", cwd="shared")
+    assert (result.status, result.stderr.splitlines()) == (
+        1,
+        ["shellenv: ~/shared is no project, and not yours alone", "cd into the project first"],
+    )
+    user.write("shared/setup.py", "")
+    assert sync(user, "sync-up", "gpu", cwd="shared").status == 0
+
+
 def test_print_does_nothing_and_what_it_prints_does_it_by_hand(user: User) -> None:
     def by_hand(verb: str, lines: int) -> None:
         before = tree(here), there(user).exists() and tree(there(user))
