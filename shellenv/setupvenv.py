@@ -59,9 +59,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     explain = (lambda _: None) if quiet else say
     env = _outside(ctx)
     shown = paths.tilde(ctx, path)
-    if os.path.lexists(path) and not os.path.lexists(f"{path}/.project"):
-        where = paths.tilde(ctx, project.root)
-        say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
+    taken = os.path.lexists(path) and not os.path.lexists(f"{path}/.project")
     if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
         explain(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
         _install(ctx, env, needed, path, project.root, quiet)
@@ -69,6 +67,9 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     else:
         explain(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
         _make(ctx, env, needed, path, project.root, chosen.python, quiet)
+    if taken:
+        where = paths.tilde(ctx, project.root)
+        say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
     explain(f"shellenv: {shown} is ready")
     return 0
 
