@@ -19,6 +19,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain, repeat
 
 from shellenv.attach import signal_group
 from shellenv.engine import Engine, EngineError
@@ -170,6 +171,7 @@ class _Terminal:
         again whatever has ended it: the container may not run yet, a connection may break, and the
         command may kill all that is around it."""
         command = {"Cmd": ["sh", "-c", WATCH], "AttachStdout": True}
+        pauses = chain(repeat(0.1, 50), repeat(2))  # it is not to be a burden where it never works
         while not self.done:
             with suppress(ShellenvError, OSError):
                 made = self.engine.post(f"{self.path}/exec", command)
@@ -178,7 +180,7 @@ class _Terminal:
                     while chunk := lines.recv(1 << 12):
                         if b"SIGTSTP" in chunk and not self.done:
                             os.kill(os.getpid(), signal.SIGTSTP)
-            time.sleep(0.1)
+            time.sleep(next(pauses))
 
     def _suspend(self, client: int) -> None:
         """Stop the client and ourselves with the terminal as it was, and go on when told to."""
