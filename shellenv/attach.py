@@ -24,11 +24,17 @@ CHUNK = 1 << 18
 
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
-TO_GROUP = """read -r first rest </proc/1/task/1/children
-kill -s "$0" -- -$first
+TO_GROUP = """tries=0
+while [ "$tries" -lt 100 ]; do
+  read -r first rest </proc/1/task/1/children
+  [ "$first" ] && kill -s "$0" -- "-$first" && break
+  tries=$((tries + 1))
+  sleep 0.02
+done 2>/dev/null
 """
 """What a terminal does with Ctrl-C: the signal goes to all of the command's process group. Its
-first process is the only child of docker's init, which makes a group of it."""
+first process is the only child of docker's init, which makes a group of it. The signal may be there
+before either is."""
 
 
 def run(engine: Engine, name: str, stdin: bool, removed: bool) -> End:

@@ -7,6 +7,7 @@ knows more than the wire format (registries and their credentials), it is used: 
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,8 +25,31 @@ class EngineError(ShellenvError):
     """The engine refused: `code` is the HTTP status."""
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"the Docker Engine refuses: {message}", "docker info tells more about it")
+        super().__init__(f"the Docker Engine refuses: {message}", _advice(message))
         self.code = code
+
+
+GPU = (
+    "-g needs the NVIDIA Container Toolkit on that machine: sudo apt-get install "
+    "nvidia-container-toolkit && sudo systemctl restart docker"
+)
+
+ADVICE = (
+    ("could not select device driver", GPU),
+    (r"network (\S+) not found", r"docker network create \1 makes it; docker network ls lists all"),
+    (
+        r":(\d+): bind: address already in use|:(\d+) failed: port is already allocated",
+        r"something else has port \1\2: docker ps and ss -ltnp say what; -p takes another",
+    ),
+)
+"""What to do about some of the engine's complaints."""
+
+
+def _advice(message: str) -> str:
+    for pattern, advice in ADVICE:
+        if found := re.search(pattern, message):
+            return found.expand(advice)
+    return "docker info tells more about it"
 
 
 class LostError(ShellenvError):
@@ -83,6 +107,21 @@ class Engine:
         """Remove something; False if there was nothing (404) or it is going already (409)."""
         response = self.call("DELETE", path, query)
         return response.code not in (404, 409) and bool(_checked(response))
+
+    def has_started(self, name: str) -> bool:
+        """Was there a container `name` that ran? Asked soon after its end, as the engine remembers
+        its last events only."""
+        from datetime import datetime
+        from json import dumps
+
+        now = str(self.get("/info")["SystemTime"])
+        zone = re.sub(r".{19}[.\d]*", "", now).replace("Z", "+00:00")
+        until = datetime.fromisoformat(now[:19] + zone).timestamp() + 1
+        filters = dumps({"container": [name], "event": ["start"]})
+        found = self.call(
+            "GET", "/events", {"since": "0", "until": f"{until:.0f}", "filters": filters}
+        )
+        return bool(_checked(found).body.strip())
 
     def call(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None

@@ -32,6 +32,9 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What docker makes of an image without a PATH."""
 
 
+NAMES = "shellenv/"
+"""What the names of these images begin with."""
+
 PROJECT = "shellenv.project"
 """The label of a project's images, containers and volume: its directory."""
 
@@ -41,8 +44,9 @@ if [ -e "$bundle" ]; then
 fi"""
 """Whom the image trusts, its tools trust: most have a list of their own."""
 
-KEPT = 6
-"""How many of a project's images stay; the older ones go when a new one is made."""
+KEPT, ALIKE = 6, 3
+"""How many of a project's images stay, and how many of those from one image; the older ones go when
+a new one is made."""
 
 
 class Account(NamedTuple):
@@ -114,7 +118,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
     engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
     say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
     image = _second(engine, recipe, docker, image, tags[1])
-    _prune(engine, recipe.root)
+    _prune(engine, recipe.root, tags[1])
     return image
 
 
@@ -264,14 +268,28 @@ def _kept(
     return image
 
 
-def _prune(engine: Engine, root: str) -> None:
-    """Remove the project's oldest images, but for those in use."""
+def _prune(engine: Engine, root: str, tag: str) -> None:
+    """Remove the project's oldest images, and those whose name is another's by now, as `tag` is the
+    newest; but none that is in use, or that a person has named."""
+    from collections import Counter
     from json import dumps
 
     filters = dumps({"label": [f"{PROJECT}={root}"]})
-    found = engine.get("/images/json", filters=filters) or []
-    for image in sorted(found, key=lambda image: -image["Created"])[KEPT:]:
-        engine.delete(f"/images/{image['Id']}")
+    found = sorted(
+        engine.get("/images/json", filters=filters) or (), key=lambda image: -image["Created"]
+    )
+    # What is newer is another run's, which may be about to name it
+    while found and tag not in (found[0]["RepoTags"] or ()):
+        del found[0]
+    kept = 0
+    alike: Counter[str] = Counter()
+    for image in found:
+        names = [name for name in image["RepoTags"] or () if name != "<none>:<none>"]
+        alike[image["ParentId"]] += bool(names)
+        if names and kept < KEPT and alike[image["ParentId"]] <= ALIKE:
+            kept += 1
+        elif all(name.startswith(NAMES) for name in names):
+            engine.delete(f"/images/{image['Id']}")
 
 
 def _base(engine: Engine, recipe: Recipe) -> Any:
@@ -304,7 +322,7 @@ def _tags(recipe: Recipe, base_id: str) -> list[str]:
     files = [part for file in recipe.dependencies.contents for part in file]
     how = dependencies.commands(recipe.dependencies, uv=False, tools="")
     name = component(recipe.project)
-    return [f"shellenv/{name}:{key}" for key in (first, digest(first, *how, *files))]
+    return [f"{NAMES}{name}:{key}" for key in (first, digest(first, *how, *files))]
 
 
 def _build_key(base: Base, root: str) -> str:

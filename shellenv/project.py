@@ -242,6 +242,22 @@ def refuse_home(ctx: Context, root: str) -> None:
         raise ShellenvError(f"{paths.tilde(ctx, root)} is no project", "cd into the project first")
 
 
+def refuse_shared(ctx: Context, project: Project) -> None:
+    """Raise ShellenvError for a directory like /tmp: one that only being in it makes a project, and
+    that others have something in, or could."""
+    from shellenv.trust import writable_by_others
+
+    try:
+        own = os.stat(project.root).st_uid == ctx.uid and not writable_by_others(project.root)
+    except OSError:
+        own = False
+    if project.rule == HERE and not own:
+        raise ShellenvError(
+            f"{paths.tilde(ctx, project.root)} is no project, and not yours alone",
+            "cd into the project first",
+        )
+
+
 def _marker(directory: str) -> str:
     """The first project marker that the directory has; "" if it has none."""
     return next((m for m in MARKERS if os.path.exists(f"{directory}/{m}")), "")

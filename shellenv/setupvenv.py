@@ -21,9 +21,8 @@ from shellenv.dependencies import Dependencies
 from shellenv.errors import ShellenvError
 from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
-from shellenv.project import HERE, Project, refuse_home
+from shellenv.project import Project, refuse_home, refuse_shared
 from shellenv.survey import survey
-from shellenv.trust import writable_by_others
 
 WORKSHOP = ".setup-venv."
 """What the names of the directories begin with in which environments are made: a process's number
@@ -50,11 +49,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     project = found.detection.project
     assert project is not None  # for a run there always is one
     refuse_home(ctx, project.root)
-    if project.rule == HERE and not _is_own(ctx, project.root):
-        raise ShellenvError(
-            f"{paths.tilde(ctx, project.root)} is no project, and not yours alone",
-            "cd into the project first",
-        )
+    refuse_shared(ctx, project)
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
     _check_place(ctx, project, path)
     more = found.config.get("shellenv.run", "install")
@@ -64,9 +59,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     explain = (lambda _: None) if quiet else say
     env = _outside(ctx)
     shown = paths.tilde(ctx, path)
-    if os.path.lexists(path) and not os.path.lexists(f"{path}/.project"):
-        where = paths.tilde(ctx, project.root)
-        say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
+    taken = os.path.lexists(path) and not os.path.lexists(f"{path}/.project")
     if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
         explain(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
         _install(ctx, env, needed, path, project.root, quiet)
@@ -74,16 +67,11 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     else:
         explain(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
         _make(ctx, env, needed, path, project.root, chosen.python, quiet)
+    if taken:
+        where = paths.tilde(ctx, project.root)
+        say(f"shellenv: {shown} was nobody's; from now on it belongs to {where}")
     explain(f"shellenv: {shown} is ready")
     return 0
-
-
-def _is_own(ctx: Context, directory: str) -> bool:
-    """Is it the user's, and can nobody else write to it?"""
-    try:
-        return os.stat(directory).st_uid == ctx.uid and not writable_by_others(directory)
-    except OSError:
-        return False
 
 
 def _check_place(ctx: Context, project: Project, path: str) -> None:

@@ -19,13 +19,16 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain, repeat
 
 from shellenv.attach import signal_group
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
 from shellenv.supervisor import GRACE, End, stop, supervise
 
-WATCH = """read -r first rest </proc/1/task/1/children
+WATCH = """until read -r first rest </proc/1/task/1/children; [ "$first" ]; do
+  sleep 0.02
+done
 while [ -e "/proc/$first" ]; do
   state=
   while read -r key value rest; do
@@ -35,7 +38,8 @@ while [ -e "/proc/$first" ]; do
   before=$state
   sleep 0.2
 done"""
-"""Prints a line each time that the command, the only child of docker's init, is stopped."""
+"""Prints a line each time that the command, the only child of docker's init, is stopped. It may
+be there before that child is."""
 
 
 AGAIN = (0.3, 1, 3)
@@ -163,27 +167,20 @@ class _Terminal:
     # Ctrl-Z
 
     def _watch(self) -> None:
-        """Send ourselves SIGTSTP whenever the command has stopped. Runs in a thread."""
-        with suppress(ShellenvError, OSError):
-            command = {"Cmd": ["sh", "-c", WATCH], "AttachStdout": True}
-            made = self._once_there(command)
-            if not made:
-                return
-            start = f"/exec/{made}/start"
-            with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as lines:
-                while chunk := lines.recv(1 << 12):
-                    if b"SIGTSTP" in chunk and not self.done:
-                        os.kill(os.getpid(), signal.SIGTSTP)
-
-    def _once_there(self, command: Mapping[str, object]) -> str:
-        """Make an exec of `command` as soon as the container runs; its name, "" if that ends."""
+        """Send ourselves SIGTSTP whenever the command has stopped. Runs in a thread, and looks
+        again whatever has ended it: the container may not run yet, a connection may break, and the
+        command may kill all that is around it."""
+        command = {"Cmd": ["sh", "-c", WATCH], "AttachStdout": True}
+        pauses = chain(repeat(0.1, 50), repeat(2))  # it is not to be a burden where it never works
         while not self.done:
-            try:
-                made = self.engine.post(f"{self.path}/exec", dict(command))
-                return str(made["Id"])
-            except EngineError:  # noqa: PERF203
-                time.sleep(0.1)
-        return ""
+            with suppress(ShellenvError, OSError):
+                made = self.engine.post(f"{self.path}/exec", command)
+                start = f"/exec/{made['Id']}/start"
+                with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as lines:
+                    while chunk := lines.recv(1 << 12):
+                        if b"SIGTSTP" in chunk and not self.done:
+                            os.kill(os.getpid(), signal.SIGTSTP)
+            time.sleep(next(pauses))
 
     def _suspend(self, client: int) -> None:
         """Stop the client and ourselves with the terminal as it was, and go on when told to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from dock import Images, engine
-from harness import BIN, TIMEOUT, Home, Result, make_venv, run, which, write
+from dock import SOCKET, Images, engine
+from harness import BIN, TIMEOUT, Home, Result, eventually, make_venv, run, which, write
 from runs import Environment
 from servers import User
+
+from shellenv import attach
+from shellenv.engine import Engine
 
 # --- which environment ----------------------------------------------------------------------------
 
@@ -310,6 +314,32 @@ def test_what_is_installed_is_installed_once_for_the_same_files(project: Environ
         more.unlink()
 
 
+def test_images_of_files_that_are_long_gone_are_removed(project: Environment) -> None:
+    def names() -> list[str]:
+        label = f"label=shellenv.project={project.root}"
+        form = "{{.Repository}}:{{.Tag}}"
+        return engine("image", "ls", "-f", label, "--format", form).split()
+
+    def named(*options: str) -> str:
+        (name,) = re.findall(r"into (shellenv/api:\w+), once", said(project, *options))
+        return str(name)
+
+    mine = f"{project.home.name}-mine:1"
+    made = []
+    try:
+        for number in range(6):
+            write(project.root / "requirements.txt", f"# {number}\n")
+            made.append(named())
+            if number == 0:
+                engine("tag", made[0], mine)
+        assert [name for name in made if name in names()] == [made[0], *made[-3:]]
+        assert mine in names()
+        assert made[-1] == named("--recreate")
+        assert "<none>:<none>" not in names()
+    finally:
+        engine("image", "rm", mine)
+
+
 def test_an_image_is_made_anew_when_that_is_asked_for(project: Environment) -> None:
     personal(project, "[shellenv.run]\nsetup = cat /proc/sys/kernel/random/uuid >/made\n")
     said(project)
@@ -443,6 +473,86 @@ def test_the_windows_size_does_not_depend_on_what_the_client_hears(project: Envi
         terminal.wait()
 
 
+KILLER = """echo begin
+until [ "$killed" ]; do
+  for process in /proc/[0-9]*; do
+    case $(tr '\\0' ' ' <"$process/cmdline") in
+      *bash*) ;; *SIGTSTP*) kill -9 "${process#/proc/}" && killed=yes ;;
+    esac
+  done
+done 2>/dev/null
+echo alone
+sleep 1000
+"""
+"""Kills what looks whether it is stopped."""
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--network", "no-such-net"], "docker network create no-such-net makes it"),
+        (["-p", "{port}:80"], "something else has port {port}"),
+        (["-g"], "-g needs the NVIDIA Container Toolkit"),
+    ],
+    ids=["network", "port", "gpu"],
+)
+def test_what_docker_refuses_is_status_1_and_said_with_a_way_out(
+    container: Environment, options: list[str], hint: str
+) -> None:
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        options = [option.format(port=port) for option in options]
+        with container.start("true", options=options) as child:
+            said = child.communicate(timeout=TIMEOUT)[1].decode().splitlines()
+        assert child.returncode == 1
+        assert said[-2].startswith("shellenv: the Docker Engine refuses: ")
+        assert said[-1].startswith(hint.format(port=port))
+        with container.terminal() as terminal:
+            terminal.type(container.words("true", options=options))
+            terminal.expect("shellenv: docker could not run the container\r\ndocker says above why")
+            terminal.wait()
+            assert terminal.status() == 1
+    assert not container.containers()
+
+
+def test_a_command_may_have_the_status_that_docker_has(container: Environment) -> None:
+    with container.terminal() as terminal:
+        terminal.type(container.words("sh", "-c", "exit 125"))
+        assert "could not" not in terminal.wait()
+        assert terminal.status() == 125
+
+
+def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> None:
+    with project.terminal() as terminal:
+        terminal.type(project.words("bash", "-c", KILLER))
+        terminal.expect("\r\nalone")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("fg")
+        terminal.expect("bash -c")
+        terminal.press("c")
+        terminal.wait()
+
+
+def test_a_signal_that_comes_before_the_command_reaches_it(
+    container: Environment, images: Images
+) -> None:
+    """A process that has no child yet is an init that has not come to it."""
+    name = f"{container.home.name}-early"
+    code = "echo ready; read line; setsid -w sh -c 'echo begin; exec sleep 1000'; echo $?"
+    argv = ["docker", "run", "-i", "--rm", "--name", name, images.base, "sh", "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stdout.readline() == b"ready\n"
+        attach.signal_group(Engine(f"unix://{SOCKET}"), f"/containers/{name}", signal.SIGTERM)
+        eventually(lambda: "kill -s" in engine("top", name))
+        child.stdin.write(b"\n")
+        child.stdin.close()
+        assert child.stdout.read().endswith(b"143\n")
+
+
 def test_a_container_that_is_kept_stays(project: Environment) -> None:
     done = project.run("sh", "-c", "exit 3", options=["--keep"])
     assert done.status == 3
@@ -461,13 +571,17 @@ def test_the_printed_command_line_does_the_same_by_hand(project: Environment) ->
     assert by_hand.status == 0
 
 
-def test_print_makes_nothing(project: Environment) -> None:
+def test_print_makes_nothing_and_says_so(project: Environment) -> None:
     write(project.root / "requirements.txt", "# not installed by --print\n")
     argv = [*project.as_user(), "run-shell", "--env", "docker", "--print", "--", "true"]
     label = f"label=shellenv.project={project.root}"
     before = set(engine("image", "ls", "-qf", label).split())
-    assert run(argv, project.env, project.root).status == 0
+    done = run(argv, project.env, project.root)
+    assert done.status == 0
+    assert "is not there yet, so this line does not work by hand" in done.stderr
     assert set(engine("image", "ls", "-qf", label).split()) == before
+    said(project)
+    assert "not there yet" not in run(argv, project.env, project.root).stderr
 
 
 def test_without_permission_it_says_how_to_get_it(container: Environment) -> None:

@@ -211,7 +211,9 @@ def test_an_environment_that_was_made_by_hand_is_taken_with_a_word(home: Home) -
     home.venv("api")
     words = ("setup-venv", "--recreate")
     word = "shellenv: ~/.venv/api was nobody's; from now on it belongs to ~/projects/a/api"
-    assert home.shellenv(*words, cwd=root).stderr.splitlines()[0] == word
+    failed = home.shellenv(*words, "--python", "no-such-python", cwd=root)
+    assert (failed.status, word in failed.stderr) == (1, False)
+    assert word in home.shellenv(*words, cwd=root).stderr.splitlines()
     assert word not in home.shellenv(*words, cwd=root).stderr
     assert home.shellenv(*words, cwd=other).status == 1
 

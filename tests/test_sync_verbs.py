@@ -126,14 +126,53 @@ def test_explain_says_that_a_path_is_not_here_and_what_would_become_of_it(user: 
         assert sync(user, "sync-up", "--explain", path).ok() == f"{path}: {said}\n"
 
 
-def test_print_says_the_commands_and_runs_none(user: User) -> None:
+def test_a_directory_like_tmp_goes_nowhere(user: User) -> None:
+    shared = user.home / "shared"
+    shared.mkdir(mode=0o777)
+    shared.chmod(0o1777)
+    user.own(shared)
+    result = sync(user, "sync-up", "gpu", cwd="shared")
+    assert (result.status, result.stderr.splitlines()) == (
+        1,
+        ["shellenv: ~/shared is no project, and not yours alone", "cd into the project first"],
+    )
+    user.write("shared/setup.py", "")
+    assert sync(user, "sync-up", "gpu", cwd="shared").status == 0
+
+
+def test_print_does_nothing_and_what_it_prints_does_it_by_hand(user: User) -> None:
+    def by_hand(verb: str, lines: int) -> None:
+        before = tree(here), there(user).exists() and tree(there(user))
+        printed = sync(user, verb, "gpu", "--print").ok()
+        assert (tree(here), there(user).exists() and tree(there(user))) == before
+        assert len(printed.replace("\n'", "'").splitlines()) == lines, printed
+        done = user.run("sh", "-c", printed)
+        assert (done.status, done.stderr) == (0, "")
+        assert tree(there(user)) == tree(here)
+
+    here = user.home / "src" / "api"
+    for name in ("it's", "-n", "#1", "line\n", "été"):
+        (here / name).write_text(name)
+    user.own(here)
+    by_hand("sync-up", 1)
+    assert sync(user, "sync-up", "gpu", "--adopt").status == 0
+    (here / "it's").unlink()
+    shutil.rmtree(here / "deep")
+    (here / "-n").write_text("changed")
+    by_hand("sync-up", 2)
+    assert sync(user, "sync-up", "gpu").status == 0
+    (there(user) / "line\n").unlink()
+    (there(user) / "#1").write_text("changed there")
+    by_hand("sync-down", 2)
+
+
+def test_print_says_what_no_line_does(user: User) -> None:
+    assert sync(user, "sync-up", "gpu").status == 0
+    for side in (there(user), user.home / "src" / "api"):
+        (side / "deep" / "down" / "file").write_text(f"changed {side}")
     result = sync(user, "sync-up", "gpu", "--print")
-    assert result.status == 0, result
-    first, second = result.stdout.splitlines()
-    assert first.startswith("ssh ")
-    assert second.startswith("rsync ")
-    assert "far/" in second
-    assert not (user.home / "far").exists()
+    said = "shellenv: not in these lines: deep/down/file was changed on both sides"
+    assert (result.status, result.stdout, result.stderr.splitlines()) == (0, "", [said])
 
 
 def test_undocked_it_says_how_to_dock_to_what_is_known(user: User) -> None:

@@ -25,7 +25,7 @@ from shellenv import (
 )
 from shellenv.cli import say
 from shellenv.container import Container, Mount
-from shellenv.engine import Engine, LostError, cli_settings, local_host
+from shellenv.engine import GPU, Engine, LostError, cli_settings, local_host
 from shellenv.environments import Scene, is_secret, items, volumes
 from shellenv.environments.place import Place
 from shellenv.errors import ShellenvError
@@ -37,6 +37,9 @@ from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 
 LANG = "C.UTF-8"
+REFUSED = 125
+"""The docker CLI's status if the engine did not start a container; a command may have it, too."""
+
 PASSED = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR")
 """What of the user's own environment a container gets, besides the time zone."""
 
@@ -74,7 +77,13 @@ class Docker:
 
     def command_line(self) -> str:
         """The `docker run`. A secret's value is not in it: `-e NAME` takes it from outside."""
-        return self._shown(layers.find(self.engine, self._recipe()))
+        image = layers.find(self.engine, self._recipe())
+        if not image.env:  # every image that was made has some
+            say(
+                f"shellenv: {image.tag} is not there yet, so this line does not work by hand",
+                "after run-shell -- true with the same options, --print has one that does",
+            )
+        return self._shown(image)
 
     def run(self, secrets: Secrets) -> End:
         if self.place.noted is None:  # or else they go on
@@ -227,7 +236,12 @@ class Docker:
         env = {**self._environment(), **_secrets(wanted)}
         end = terminal.run(self.engine, self.name, argv, env, self._remove)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        return self._confirmed(end)
+        end = self._confirmed(end)
+        if end.status == REFUSED and not self.engine.has_started(self.name):
+            gpus = "--gpus" in wanted.more
+            hint = f"docker says above why{f'; {GPU}' if gpus else ''}"
+            raise ShellenvError("docker could not run the container", hint)
+        return end
 
     def _attached(self, wanted: Container) -> End:
         try:

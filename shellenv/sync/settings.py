@@ -10,7 +10,7 @@ from shellenv import config, paths
 from shellenv.config import Config
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
-from shellenv.project import Project, refuse_home
+from shellenv.project import Project, refuse_home, refuse_shared
 from shellenv.sync import ignore
 from shellenv.sync.ignore import Rule, Rules
 
@@ -32,11 +32,12 @@ class Settings(NamedTuple):
 def settings(ctx: Context, found: Config, project: Project) -> Settings:
     """The settings of a project's sync.
 
-    Raises ShellenvError for a home directory in the place of a project, for a name that is no
-    directory's, and for an ignore file that cannot be used.
+    Raises ShellenvError for a home directory or /tmp in the place of a project, for a name that is
+    no directory's, and for an ignore file that cannot be used.
     """
     root = os.path.realpath(project.root)
     refuse_home(ctx, project.root)
+    refuse_shared(ctx, project)
     name = _value(found, "name") or os.path.basename(root)
     if "/" in name or name.startswith(".") or not name:
         raise ShellenvError(

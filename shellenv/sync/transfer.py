@@ -107,6 +107,15 @@ def pull(
     return ["rsync", *options, *_way(ssh), f"{_host(ssh)}:{source}/", f"{staging}/"]
 
 
+def by_hand(ssh: Sequence[str], root: str, target: str, up: bool) -> list[str]:
+    """The command line that brings listed paths from `root` to the directory `target` there, or
+    back, for people: straight into their places."""
+    near, far = f"{root}/", f"{_host(ssh)}:{target}/"
+    made = [f"--rsync-path=mkdir -p {_quoted(target)} && rsync"] if up else []
+    ends = [near, far] if up else [far, near]
+    return ["rsync", *COMMON, "--ignore-times", *made, *_way(ssh), *ends]
+
+
 def must_trust(names: Iterable[bytes], env: dict[str, str]) -> bool:
     """Is rsync to be told to trust the other side, as it would refuse one of these names and all
     the others with it?
@@ -140,7 +149,7 @@ def run(
     """
     try:
         with open(listing, "wb") as names:
-            names.write(b"".join(b"%b\0" % _listed(path) for path in paths))
+            names.write(b"".join(b"%b\0" % listed(path) for path in paths))
     except OSError as error:
         raise ShellenvError(
             f"cannot write {listing}: {error.strerror}", "free some space; nothing is lost"
@@ -212,7 +221,7 @@ def _check_version(env: dict[str, str]) -> None:
         )
 
 
-def _listed(path: bytes) -> bytes:
+def listed(path: bytes) -> bytes:
     """A path as a line of `--files-from`, where a line with # or ; in front is a comment."""
     return b"./" + path if path.startswith((b"#", b";")) else path
 

@@ -13,7 +13,16 @@ from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.ssh import words
 from shellenv.survey import survey
-from shellenv.sync import bar, bracket, entry, ignore, report, transfer, wish
+from shellenv.sync import bar, bracket, report, transfer, wish
+from shellenv.sync.compare import (
+    CONFLICT,
+    DELETE_HERE,
+    DELETE_THERE,
+    PULL,
+    PULL_MODE,
+    PUSH,
+    PUSH_MODE,
+)
 from shellenv.sync.settings import Settings, settings
 from shellenv.sync.wish import DOWN, UP, EmptiedError, Outcome
 
@@ -38,14 +47,16 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     if chosen.explain is not None:
         write(explain(ctx, found, chosen.explain))
         return 0
-    if chosen.print:
-        write(commands(ctx, found, chosen.dock, direction))
-        return 0
+    chosen.dry_run |= chosen.print
     quiet = chosen.quiet or found.quiet
     with report.interruptible(direction):
         label, outcome = _sync(ctx, found, chosen, direction, quiet)
     if chosen.json:
         write(report.as_json(outcome, label))
+    elif chosen.print:
+        write(commands(ctx, found, chosen.dock, outcome))
+        for path in (path for path, what in outcome.planned if what == CONFLICT):
+            say(f"shellenv: not in these lines: {os.fsdecode(path)} was changed on both sides")
     elif chosen.dry_run:
         write("".join(f"{what:12} {os.fsdecode(path)}\n" for path, what in outcome.planned))
     if not chosen.dry_run:
@@ -63,7 +74,11 @@ def _options(direction: str) -> argparse.ArgumentParser:
     add("dock", metavar="DOCK", nargs="?", help="default: the one that this shell is docked to")
     add("--dry-run", action="store_true", help="list what would be done, and do nothing")
     add("--explain", metavar="PATH", help="say whether PATH is left out, and by which rule")
-    add("--print", action="store_true", help="print the commands, and run none")
+    add(
+        "--print",
+        action="store_true",
+        help="print command lines that do it by hand, and do nothing",
+    )
     add("--json", action="store_true", help="print what was done as JSON")
     add("-q", "--quiet", action="store_true", help="say only what needs you")
     add("--adopt", action="store_true", help="take the directory at the dock as this project's")
@@ -96,24 +111,27 @@ def _sync(
             return label, bracket.sync(ctx, asked._replace(accept_empty=True), direction)
 
 
-def commands(ctx: Context, found: Settings, name: str | None, direction: str) -> str:
-    """The command lines that a sync consists of, without the list of paths that it finds out."""
+def commands(ctx: Context, found: Settings, name: str | None, outcome: Outcome) -> str:
+    """The command lines that do by hand what a sync would do, as a look at both sides has found
+    out: deletions, then one rsync. What was changed on both sides is not in them: it takes more."""
     import shlex
 
-    dock = resolve(ctx, named(ctx, name))
-    ssh = ["ssh", *words(ctx, dock)]
-    there = f"{found.remote_root}/USER/{found.name}"
-    own = f"{found.remote_root}/USER/.shellenv/{found.name}"
-    if direction == UP:
-        command = transfer.push(ssh, found.root, there, own, "SYNC", False)
-    else:
-        staging = f"{found.root}/{os.fsdecode(ignore.OWN)}/DOCK/in"
-        command = transfer.pull(ssh, there, staging, found.root, False)
-    looks = [
-        *ssh,
-        f"cd {shlex.quote(there)} && find . {shlex.join(entry.find(found.rules.pruned))}",
-    ]
-    return f"{shlex.join(looks)}\n{shlex.join(command)}\n"
+    up = outcome.direction == UP
+    ssh = ["ssh", *words(ctx, resolve(ctx, named(ctx, name)))]
+    here, there = os.fsencode(found.root), outcome.there
+    wanted = (PUSH, PUSH_MODE) if up else (PULL, PULL_MODE)
+    moved = [path for path, what in outcome.planned if what in wanted]
+    gone = [path for path, what in outcome.planned if what == (DELETE_THERE if up else DELETE_HERE)]
+    lines = []
+    if gone:  # what is in a directory before the directory
+        paths = shlex.join(os.fsdecode(path) for path in reversed(gone))
+        line = f"cd {shlex.quote(there if up else os.fsdecode(here))} && rm -df -- {paths}"
+        lines.append(shlex.join([*ssh, line]) if up else f"({line})")
+    if moved:
+        listed = shlex.join(os.fsdecode(transfer.listed(path)) for path in moved)
+        rsync = transfer.by_hand(ssh, found.root, there, up)
+        lines.append(f"printf '%s\\0' {listed} | {shlex.join(rsync)}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def settings_of(ctx: Context) -> Settings:
