@@ -16,6 +16,7 @@ from bench.run import base_image, clean
 
 COUNTS = (10_000, 100_000)
 WANTED = {10_000: 1.2, 100_000: 1.3}
+FIRSTS = {10_000: 9, 100_000: 3}
 HOST = "near-0ms"
 
 
@@ -36,12 +37,15 @@ def docked(made: Harbour, shell: Docked) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def measure(made: Harbour, count: int, runs: int, base: str) -> tuple[float, float, float, float]:
-    """Medians in ms: rsync, docker and rsync with nothing to bring over; run-shell likewise; the
-    first rsync; the first sync-up."""
+def measure(made: Harbour, count: int, runs: int, firsts: int, base: str) -> list[float]:
+    """Medians in ms: rsync, docker and rsync with nothing to bring over, and run-shell; an rsync
+    to where nothing is, and sync-up.
+
+    The latter bring a new project to a new place each time. Nothing is removed before the end: for
+    a minute afterwards, ext4 takes several times as long to make a file.
+    """
     home = Path(made.env["HOME"])
-    root, far, bare = home / f"p{count}", made.base / "far", made.base / f"bare{count}"
-    populate(root, count)
+    far = made.base / "far"
     config = home / ".config/shellenv/dockerutils.cfg"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(f"[shellenv.run]\nimage = {base}\n[shellenv.sync]\nremote_root = {far}\n")
@@ -49,21 +53,27 @@ def measure(made: Harbour, count: int, runs: int, base: str) -> tuple[float, flo
     env = docked(made, shell)
     place = env["DOCKER_HOST"].removeprefix("unix://").removesuffix("/docker.sock")
     ssh = f"ssh -F none -S {place}/control"
-    mounts = ["-v", f"{bare}:{root}", "--workdir", str(root)]
-    steps = [
-        ["rsync", "-a", "--delete", "-e", ssh, f"{root}/", f"{HOST}:{bare}/"],
-        ["docker", "run", "--rm", "--init", *mounts, base, "true"],
-        ["rsync", "-a", "-e", ssh, f"{HOST}:{bare}/", f"{root}/"],
-    ]
 
     def call(argv: list[str]) -> None:
         done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{shlex.join(argv)}: {done.stderr}")
 
+    times: dict[str, list[float]] = {"rsync": [], "sync-up": []}
+    for number in range(firsts):
+        root, bare = home / f"p{count}-{number}", made.base / f"bare{count}-{number}"
+        populate(root, count)
+        mounts = ["-v", f"{bare}:{root}", "--workdir", str(root)]
+        steps = [
+            ["rsync", "-a", "--delete", "-e", ssh, f"{root}/", f"{HOST}:{bare}/"],
+            ["docker", "run", "--rm", "--init", *mounts, base, "true"],
+            ["rsync", "-a", "-e", ssh, f"{HOST}:{bare}/", f"{root}/"],
+        ]
+        pair = (steps[0], ["sync-up"])
+        for argv in pair if number % 2 else pair[::-1]:
+            times[argv[0]].append(timed(partial(call, argv)))
+
     ours = ["run-shell", "--", "true"]
-    first = timed(lambda: call(steps[0]))
-    first_ours = timed(lambda: call(["sync-up"]))
     call(ours)
     pairs = [
         (sum(timed(partial(call, step)) for step in steps), timed(lambda: call(ours)))
@@ -71,7 +81,7 @@ def measure(made: Harbour, count: int, runs: int, base: str) -> tuple[float, flo
     ]
     shell.__exit__()
     clean(root)
-    return median(p[0] for p in pairs), median(p[1] for p in pairs), first, first_ours
+    return [median(taken) for taken in (*zip(*pairs, strict=True), *times.values())]
 
 
 def main() -> int:
@@ -83,7 +93,8 @@ def main() -> int:
     quick = os.environ.get("QUICK", "0") not in ("", "0")
     with harbour((0,)) as made:
         for count in COUNTS[: 1 if quick else 2]:
-            theirs, ours, first, first_ours = measure(made, count, 3 if quick else 9, base)
+            runs, firsts = (3, 3) if quick else (9, FIRSTS[count])
+            theirs, ours, first, first_ours = measure(made, count, runs, firsts, base)
             again, once = ours / theirs, first_ours / first
             print(f"{count:,} files at a dock")
             print(f"  rsync, docker run --rm, rsync  {theirs:8.0f} ms  with nothing to bring over")
