@@ -198,7 +198,7 @@ VERBS: dict[str, Verb] = {
         bare=True,
     ),
     "sync-up": Verb(
-        "shellenv.sync.verbs:up",
+        "shellenv.sync.start:up",
         "[DOCK] [OPTION...]",
         "bring what changed in this project to its directory at a dock",
         (
@@ -209,7 +209,7 @@ VERBS: dict[str, Verb] = {
         bare=True,
     ),
     "sync-down": Verb(
-        "shellenv.sync.verbs:down",
+        "shellenv.sync.start:down",
         "[DOCK] [OPTION...]",
         "bring what changed in this project's directory at a dock here",
         (
@@ -224,7 +224,7 @@ VERBS: dict[str, Verb] = {
 AWAITED = ("hook", "export", "dock")
 """Verbs that a shell waits for, so they do without argparse (8 ms); `--help` is handled here."""
 
-QUICK = (*AWAITED, "run-shell")
+QUICK = (*AWAITED, "run-shell", "sync-up", "sync-down")
 """Verbs that start and end without what a long run of Python would want."""
 
 LOADERS = {

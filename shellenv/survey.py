@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from shellenv import byheart, config, paths, project, schema, trust
-from shellenv.activation import touches
 from shellenv.config import ConfigError, Layer, Origin
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
@@ -183,6 +182,8 @@ class _Reader:
         known = byheart.known(text, path)
         if known:
             return Venv(path, script=known)
+        from shellenv.activation import touches  # few need it, and it takes 4 ms
+
         return Venv(path, touches(text, fish=activate.endswith(".fish")))
 
     def dotenv(self, layers: list[Layer], root: str) -> tuple[Variable, ...]:

@@ -911,7 +911,8 @@ import time
 from shellenv.sync.bar import bar
 with bar("sync-up", 100) as update:
     for done in range(0, 101, 10):
-        update(done)
+        if update:
+            update(done)
         time.sleep({pause})
 print("over")
 """

@@ -15,10 +15,10 @@ Update = Callable[[int], None]
 
 
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Update]:
-    """A bar for `total` bytes; nothing where stderr is no terminal."""
+def bar(what: str, total: int) -> Iterator[Update | None]:
+    """A bar for `total` bytes; None where stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda _: None
+        yield None
         return
     start = time.monotonic()
     progress = task = None
