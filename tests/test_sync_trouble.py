@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from harness import eventually, strict
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket, first, place, receive, transfer
 from shellenv.sync import contents as versions
+from shellenv.sync.channel import Channel
 from shellenv.sync.manifest import Store, store
-from shellenv.sync.remote import Remote
+from shellenv.sync.remote import Owner, Remote
 from shellenv.sync.wish import DOWN, UP
 
 
@@ -238,11 +241,12 @@ def test_what_changes_here_during_a_first_sync_comes_with_the_next(
         change("0")
         moved = run(*args)
         change("1")
-        write(pair.there.parent / ".shellenv" / "project" / "new" / "4", "half")  # it failed
         return moved
 
     with monkeypatch.context() as patch:
         patch.setattr(transfer, "run", busy)
+        failed = 'printf half >"$own/new/4"\n'
+        patch.setattr(first, "LISTING", failed + first.LISTING)
         many(pair).up()
     assert "new0" in tree(pair.there)
     for sync in (pair.up, pair.down):
@@ -529,6 +533,76 @@ def test_a_lock_at_the_dock_is_not_broken_by_a_stranger(pair: Pair) -> None:
         ):
             other.place()
         held.run(":")
+
+
+def test_a_lock_at_the_dock_is_broken_also_while_an_rsync_has_the_channel(pair: Pair) -> None:
+    pair.started(a="1")
+    wish = pair.wish()
+    begun = pair.far.home / "begun"
+    far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
+    with store(pair.context, wish.root, far) as found:
+        owner = found.owner(wish.root)
+    with Channel(wish.ssh) as channel:
+        left = Remote(wish, owner, channel)
+        left.place()
+        with left.lent(":") as loan:
+            loan.begin()
+            script = b"echo $$ >$HOME/begun; exec sleep 1000"
+            channel.send(b"%d\nsh -c '%b'" % (len(script) + 8, script))
+            eventually(lambda: begun.exists() and begun.read_text())
+            write(pair.here / "b", "2")
+            try:
+                pair.up()
+            finally:
+                os.kill(int(begun.read_text()), signal.SIGKILL)
+    assert tree(pair.here) == tree(pair.there)
+
+
+# --- one channel ----------------------------------------------------------------------------------
+
+
+def test_the_rsync_of_a_first_sync_needs_no_ssh_of_its_own(pair: Pair) -> None:
+    for number in range(150):
+        write(pair.here / f"file {number}", os.urandom(1 << 18))
+    sync = pair.spawn(UP)
+    eventually(lambda: children(sync.pid, "rsync"), pause=0.002)
+    rsync = children(sync.pid, "rsync")[0]
+    eventually(lambda: children(rsync, "cat") or children(rsync, "ssh"), pause=0.002)
+    assert not children(rsync, "ssh")
+    assert sync.communicate()[1] == b""
+    assert tree(pair.here) == tree(pair.there)
+
+
+def test_a_first_sync_works_where_descriptors_have_large_numbers(pair: Pair) -> None:
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(10)]
+    many(pair).up()
+    for descriptor in held:
+        os.close(descriptor)
+    assert len(tree(pair.there)) == 150
+
+
+SURPLUS = (b"", b"x", b"13\ntouch $HOME/x\n")
+
+
+@pytest.mark.parametrize(("early", "late"), [*itertools.product(SURPLUS, SURPLUS)])
+def test_what_an_rsync_leaves_in_the_channel_is_never_run(
+    pair: Pair, early: bytes, late: bytes
+) -> None:
+    wish = pair.wish()
+    with Channel(wish.ssh) as channel:
+        remote = Remote(wish, Owner("id", "machine", wish.root), channel)
+        remote.place()
+        with remote.lent("printf done") as loan:
+            loan.begin()
+            channel.send(b"4\ntrue" + early)
+            loan.begun()
+            eventually(partial(getattr, loan, "over"))
+        said = b""
+        with suppress(ShellenvError, OSError):  # the channel may be lost, or all of it be rsync's
+            channel.send(late)
+            said = b"".join(remote.rest()) + remote.run("printf again")
+        assert said == b"doneagain" or early or late
+    assert not (pair.far.home / "x").exists()
 
 
 # --- full, closed, missing --------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from shellenv.sync import (
     transfer,
     tree,
 )
+from shellenv.sync.channel import Channel, Loan
 from shellenv.sync.ignore import Rule
 from shellenv.sync.ledger import Ledger
 from shellenv.sync.manifest import Intent, Manifest, Store
@@ -37,8 +38,9 @@ from shellenv.sync.wish import UP, EmptiedError, Outcome, Wish, unwatched
 T = TypeVar("T")
 
 
-def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
-    """One direction of the sync; conflicts are settled in both.
+def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = None) -> Outcome:
+    """One direction of the sync; conflicts are settled in both. `channel`: one by `wish.ssh` that
+    may be used.
 
     Raises ShellenvError where nothing was done, or where it was not finished: the next sync goes
     on from there, and no version of any file is lost.
@@ -49,8 +51,8 @@ def sync(ctx: Context, wish: Wish, direction: str) -> Outcome:
     far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
     with manifest.store(ctx, wish.root, far) as store:
         owner = store.owner(wish.root)
-        scan = _Background(lambda: tree.scan(os.fsencode(wish.root), wish.rules))
-        with Remote(wish, owner) as remote:
+        with Remote(wish, owner, channel) as remote:
+            scan = _Background(lambda: tree.scan(os.fsencode(wish.root), wish.rules))
             there = remote.place()
             ownership.check(wish, remote, there, owner)
             found = remote.listing(wish.rules, store.seen) if there.exists else Listing([], 0)
@@ -188,8 +190,14 @@ class _Sync:
         def index() -> None:
             ours.update(first.by_name(load.records, here.time))
 
-        status = self._rsync(command, transfer.excluded(load.excluded), sum(sizes), index)
-        arrived = first.look(self.remote, ours, self.wish.rules) if status in _SOME else None
+        paths = transfer.excluded(load.excluded)
+        with self.remote.lent(first.LISTING) as loan:
+            status = self._rsync(command, paths, sum(sizes), index, loan)
+        if not loan.over:
+            raise self.problem or self.remote.lost()
+        arrived = first.look(self.remote.rest(), ours, self.wish.rules)
+        if status not in _SOME:
+            arrived = None
         if arrived is not None:
             # not durable: it matters for a moment, if we are killed, and fsync may take long
             result = Manifest(arrived.here, arrived.there, self.stamp, self.id)
@@ -402,6 +410,7 @@ class _Sync:
         names: Iterable[bytes],
         size: int,
         meanwhile: Callable[[], None] | None = None,
+        loan: Loan | None = None,
     ) -> int:
         """Run it, note what it complains of, and return its status."""
         import shlex
@@ -412,7 +421,8 @@ class _Sync:
         env = self._env()
         show = self.wish.watch or unwatched
         with show(f"sync-{self.direction}", size) as update:
-            moved = transfer.run(command, files, names, env, [self.store.lock], update, meanwhile)
+            lock = [self.store.lock]
+            moved = transfer.run(command, files, names, env, lock, update, meanwhile, loan)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
                 f"rsync: {moved.said or f'status {moved.status}'}",

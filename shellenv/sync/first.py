@@ -32,9 +32,10 @@ class Load(NamedTuple):
 
 def load(scan: list[bytes], rules: Rules) -> Load:
     """What a first sync is to bring of what a scan has found."""
-    left_out = sift(set(), set(scan), rules)
-    records = [record for record in scan if record[:1] in b"fld"]
-    special = [entry.path_of(record) for record in scan if record[:1] in b"sx"]
+    odd = [record for record in scan if record[0] not in b"fld"]
+    left_out = sift(set(), set(odd if rules.all_pruned else scan), rules)
+    records = [record for record in scan if record[0] in b"fld"] if odd else scan
+    special = [entry.path_of(record) for record in odd if record[0] in b"sx"]
     excluded = [
         path
         for path, rule in left_out.items()
@@ -65,7 +66,7 @@ def by_name(records: Iterable[bytes], at: int) -> dict[bytes, bytes]:
 
 
 # The pause lets no change from now on have a time of what is there
-_LISTING = f"""\
+LISTING = f"""\
 sleep {entry.TICK / 1e9} >/dev/null &
 cd -P "$own/new" && find . -mindepth 1 {shlex.join(entry.find())} && wait && date +%s.%N
 """
@@ -78,8 +79,8 @@ mv -T -- "$own/new" "$root"
 """
 
 
-def look(remote: Remote, ours: dict[bytes, bytes], rules: Rules) -> Arrived | None:
-    """See what has come of `ours`, the records here.
+def look(parts: Iterable[bytes], ours: dict[bytes, bytes], rules: Rules) -> Arrived | None:
+    """See what has come of `ours`, the records here, by what `LISTING` prints there.
 
     None if that is not to be seen, or if something has come that is left out: it was made after
     the scan, and rsync knows only some of the rules.
@@ -87,7 +88,7 @@ def look(remote: Remote, ours: dict[bytes, bytes], rules: Rules) -> Arrived | No
     here, there, done = [], [], []
     word, unwanted = b"", False
     try:
-        for word in _words(remote.parts(_LISTING)):
+        for word in _words(parts):
             if word[:1] not in (b"f", b"l", b"d"):
                 continue
             kind, mode, size, mtime, _, _, name = word.split(b" ", 6)

@@ -4,7 +4,8 @@ It needs what every Linux dock has: sh, GNU find and coreutils, gzip, flock (uti
 The shell holds a lock as long as it lives, and it ends when the connection does: its stdin is over.
 Each answer is one gzip member, whose content ends with two NULs and the script's status. Before
 each script is a line with its size and a word that nobody else knows: were the two ends ever to
-disagree on where a list of names ends, no name could be taken for a script.
+disagree on where a list of names ends, no name could be taken for a script. The first sync's rsync
+has the shell's own way for a while (see `channel.Loan`): another would take as long as a login.
 
 Beside a project's directory, `<remote_root>/<user>/<name>`, there is `.shellenv/<name>` with
 
@@ -20,11 +21,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
-from shellenv import files
 from shellenv.errors import ShellenvError
 from shellenv.sync import entry
+from shellenv.sync.channel import Channel, Loan
 
 if TYPE_CHECKING:
     import threading
@@ -35,9 +37,17 @@ if TYPE_CHECKING:
 OLD = '/data/workspaces/"$user"/code/@NAME@'
 """Where dockerutils 2.0.7 kept a project's files."""
 
+# rsync leaves its stdin and stdout such that nobody can wait for them any more: it has others
 _BOOT = """\
 set -f; umask 022; LC_ALL=C; export LC_ALL
 answer() { { (eval "$1"); printf '\\0\\0%s' "$?"; } | gzip -1; }
+lend() {
+  read -r n && run=$(head -c "$n") || exit
+  { n=$(exec 5>&1 9>&-; sh -c 'echo $$; exec cat' <&3 | {
+    read -r in; eval "$run"; echo $? >&5; kill -s PIPE "$in"; } 3<&- | cat >&4)
+  } 3<&0 4>&1
+  case $n in 0 | 23 | 24) printf %s @TOKEN@ ;; *) exit ;; esac
+}
 stale() {
   [ "$(head -n 2 "$own/owner")" = @OWNER@ ] && read -r old <"$own/holder" &&
     grep -q "head -c" "/proc/$old/cmdline" && kill "$old"
@@ -70,7 +80,11 @@ answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
   [ ! -d "$own/new" ] || printf new; printf "\\0"
   for one in "$own/was"/*; do [ ! -d "$one" ] || echo "${one##*/}"; done'
 while IFS= read -r n; do
-  case $n in @TOKEN@\\ *) answer "$(head -c "${n#* }")" ;; *) exit 1 ;; esac
+  case $n in
+    @TOKEN@\\ lend) lend ;;
+    @TOKEN@\\ *) answer "$(head -c "${n#* }")" ;;
+    *) exit 1 ;;
+  esac
 done
 """
 
@@ -168,14 +182,12 @@ class LostError(ShellenvError):
 
 
 class Remote:
-    """The session. Use it as a context manager; leaving it ends the far shell."""
+    """The session, over a channel that may be there already. Use it as a context manager; leaving
+    it ends the far shell."""
 
-    def __init__(self, wish: Wish, owner: Owner) -> None:
-        import subprocess
-
+    def __init__(self, wish: Wish, owner: Owner, channel: Channel | None = None) -> None:
         name = wish.name
         self.label = wish.label or wish.ssh[-1].rpartition("@")[2]
-        self._errors = files.unnamed()
         script = _BOOT.replace("@OLD@", OLD).replace("@ROOT@", shlex.quote(wish.remote_root))
         script = script.replace("@NAME@", shlex.quote(name)).replace("@DRY@", str(int(wish.dry)))
         self._token = os.urandom(16).hex().encode()
@@ -183,23 +195,11 @@ class Remote:
         # Our own lock here says that no sync of ours is at work: whoever holds the lock there as
         # us is left over from a connection that broke, and is ended
         script = script.replace("@OWNER@", shlex.quote(f"{owner.id}\n{owner.machine}"))
-        code = os.fsencode(script)
-        # In words that every login shell reads alike
-        command = f"exec sh -c 'eval \"$(head -c {len(code)})\"'"
-        self._child = subprocess.Popen(
-            [*wish.ssh, command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is ours to handle
-        )
-        assert self._child.stdin
-        assert self._child.stdout
-        self._in: IO[bytes] = self._child.stdin
-        self._out: IO[bytes] = self._child.stdout
+        usable = channel is not None and channel.is_fresh and channel.ssh == wish.ssh
+        self._channel = channel if channel and usable else Channel(wish.ssh)
         self._sender: threading.Thread | None = None
         try:
-            self._send(code)
+            self._send(_counted(script))
         except BaseException:
             self.close()
             raise
@@ -212,20 +212,10 @@ class Remote:
 
     def close(self) -> None:
         """End the far shell."""
-        from contextlib import suppress
-
         if self._sender is not None and self._sender.is_alive():
-            self._child.kill()  # nobody takes what it still has to say
+            self._channel.kill()  # nobody takes what it still has to say
             self._sender.join()
-        with suppress(OSError):
-            self._in.close()
-        self._out.close()
-        try:
-            self._child.wait(5)
-        except Exception:
-            self._child.kill()
-            self._child.wait()
-        self._errors.close()
+        self._channel.close()
 
     def place(self) -> Place:
         """What is there, once the lock is had. Raises ShellenvError for what makes a sync
@@ -274,6 +264,23 @@ class Remote:
     def parts(self, script: str) -> Iterator[bytes]:
         """`run`, but what is printed comes part by part, before the script is at its end."""
         self._ask(os.fsencode(script))
+        return self._parts()
+
+    @contextmanager
+    def lent(self, then: str) -> Iterator[Loan]:
+        """The channel for an rsync, after which the script `then` runs.
+
+        Its answer is the `rest`. Where the loan is not over afterwards, the connection is `lost`.
+        """
+        self._wait_for_sender()
+        loan = Loan(self._channel, self._token, _counted(then))
+        try:
+            yield loan
+        finally:
+            loan.end()
+
+    def rest(self) -> Iterator[bytes]:
+        """What the script prints that was to run after a loan, part by part."""
         return self._parts()
 
     def listing(self, rules: Rules, seen: str = "") -> Listing:
@@ -348,9 +355,7 @@ class Remote:
         """Send a script, and what it is to read."""
         import threading
 
-        if self._sender is not None:
-            self._sender.join()
-            self._sender = None
+        self._wait_for_sender()
         self._send(b"%b %d\n" % (self._token, len(code)) + code)
         if len(content) <= _AT_ONCE:
             self._send(content)
@@ -358,19 +363,22 @@ class Remote:
             self._sender = threading.Thread(target=self._send_all, args=[content], daemon=True)
             self._sender.start()
 
+    def _wait_for_sender(self) -> None:
+        if self._sender is not None:
+            self._sender.join()
+            self._sender = None
+
     def _send(self, data: bytes) -> None:
         try:
-            self._in.write(data)
-            self._in.flush()
+            self._channel.send(data)
         except OSError:
-            raise self._lost() from None
+            raise self.lost() from None
 
     def _send_all(self, data: bytes) -> None:
         from contextlib import suppress
 
         with suppress(OSError, ValueError):  # then there is no answer, either
-            self._in.write(data)
-            self._in.flush()
+            self._channel.send(data)
 
     def _parts(self) -> Iterator[bytes]:
         import zlib
@@ -378,9 +386,9 @@ class Remote:
         inflate = zlib.decompressobj(31)
         text = b""
         while not inflate.eof:
-            chunk = self._out.read1(1 << 18)  # type: ignore[attr-defined]
+            chunk = self._channel.stdout.read1(1 << 18)  # type: ignore[attr-defined]
             if not chunk:
-                raise self._lost()
+                raise self.lost()
             try:
                 text += inflate.decompress(chunk)
             except zlib.error:
@@ -401,16 +409,22 @@ class Remote:
 
     def errors(self) -> str:
         """The last line that the far end (or ssh) has said on stderr."""
-        self._errors.seek(0)
-        lines = os.fsdecode(self._errors.read()[-4096:]).splitlines()
+        lines = self._channel.said().splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def _lost(self) -> LostError:
+    def lost(self) -> LostError:
+        """The error of a connection that is gone."""
         said = self.errors()
         return LostError(
             f"the connection to {self.label} is lost" + (f": {said}" if said else ""),
             "the next sync finds out how far this one came",
         )
+
+
+def _counted(script: str) -> bytes:
+    """A script, behind the number of its bytes."""
+    code = os.fsencode(script)
+    return b"%d\n" % len(code) + code
 
 
 def _packed(paths: Iterable[bytes]) -> bytes:

@@ -14,6 +14,8 @@ from shellenv.errors import ShellenvError
 if TYPE_CHECKING:
     import subprocess
 
+    from shellenv.sync.channel import Loan
+
 COMMON = (
     *("--links", "--perms", "--times", "--dirs", "--omit-dir-times"),
     # set-uid and its like do not travel; all else of the mode does
@@ -140,11 +142,13 @@ def run(
     keep: Sequence[int],
     update: Callable[[int], None] | None = None,
     meanwhile: Callable[[], object] | None = None,
+    loan: Loan | None = None,
 ) -> Moved:
     """Run an rsync for these paths, which the file `listing` will list.
 
     `keep` are descriptors that it shall have: locks that are held as long as it runs. `update` is
-    told now and then how many bytes are done. `meanwhile` is called once, while it runs.
+    told now and then how many bytes are done. `meanwhile` is called once, while it runs. It goes
+    by way of `loan`, and else by its own.
     Raises ShellenvError if there is no usable rsync, or if the list cannot be written.
     """
     try:
@@ -155,9 +159,15 @@ def run(
             f"cannot write {listing}: {error.strerror}", "free some space; nothing is lost"
         ) from error
     words = [command[0], *(["--info=progress2"] if update else []), *command[1:]]
+    if loan:
+        words[words.index("-e") + 1] = loan.relay
+        keep = (*keep, *loan.ends)
+        loan.begin()
     with files.unnamed() as errors:
         with _at_work(words, env, keep, errors) as child:
             assert child.stdout
+            if loan:
+                loan.begun()
             if meanwhile:
                 meanwhile()
             while said := os.read(child.stdout.fileno(), 4096):

@@ -29,19 +29,12 @@ from shellenv.sync.wish import DOWN, UP, EmptiedError, Outcome
 if TYPE_CHECKING:
     import argparse
 
-
-def up(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv sync-up [DOCK]`: bring what changed here to the dock."""
-    return _main(ctx, args, UP)
+    from shellenv.sync.channel import Channel
 
 
-def down(ctx: Context, args: Sequence[str]) -> int:
-    """`shellenv sync-down [DOCK]`: bring what changed at the dock here."""
-    return _main(ctx, args, DOWN)
-
-
-def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
-    """Status 0 if all was brought over, also with conflicts. Raises ShellenvError otherwise."""
+def main(ctx: Context, args: Sequence[str], direction: str, channel: Channel | None = None) -> int:
+    """Status 0 if all was brought over, also with conflicts; `channel`: one that may be used, to
+    the dock of this shell. Raises ShellenvError otherwise."""
     chosen = _options(direction).parse_args(args)
     found = settings_of(ctx)
     if chosen.explain is not None:
@@ -50,7 +43,7 @@ def _main(ctx: Context, args: Sequence[str], direction: str) -> int:
     chosen.dry_run |= chosen.print
     quiet = chosen.quiet or found.quiet
     with report.interruptible(direction):
-        label, outcome = _sync(ctx, found, chosen, direction, quiet)
+        label, outcome = _sync(ctx, found, chosen, direction, quiet, channel)
     if chosen.json:
         write(report.as_json(outcome, label))
     elif chosen.print:
@@ -88,7 +81,12 @@ def _options(direction: str) -> argparse.ArgumentParser:
 
 
 def _sync(
-    ctx: Context, found: Settings, chosen: argparse.Namespace, direction: str, quiet: bool
+    ctx: Context,
+    found: Settings,
+    chosen: argparse.Namespace,
+    direction: str,
+    quiet: bool,
+    channel: Channel | None,
 ) -> tuple[str, Outcome]:
     """What the dock is called, and what came of the sync. Raises ShellenvError."""
     with connected(ctx, chosen.dock) as (where, facts):
@@ -103,7 +101,7 @@ def _sync(
             accept_empty=chosen.accept_empty,
         )
         try:
-            return label, bracket.sync(ctx, asked, direction)
+            return label, bracket.sync(ctx, asked, direction, channel)
         except EmptiedError as emptied:
             say(f"shellenv: {emptied.message}")
             if not ask(f"Is that meant, and {emptied.other} to be emptied, too?"):
