@@ -22,6 +22,9 @@ GRACE = 5.0
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 
+CAN_LOOK = hasattr(os, "waitid")
+"""Can one see that a child has stopped, and leave its end to others? Not on macOS before 3.13."""
+
 SI_USER = 0  # sigaction(2): codes of signals that a process sent are not above it
 
 
@@ -52,7 +55,7 @@ def supervise(
 
     `forward(signal)` passes a signal on (default: to the program), `hangup()` ends the work when
     the terminal has been gone for `GRACE` seconds (default: kill it), `suspend(pid)` stops the
-    program and us for SIGTSTP (default: the kernel does). If this process is killed the
+    program and us for SIGTSTP (default: the terminal stops it, and we follow). If this process is killed the
     program gets `orphan_signal`. With `reap`, whatever it started and left behind is killed at its
     end, as a container does it (Linux). Raises nothing for what the program does.
     """
@@ -62,11 +65,12 @@ def supervise(
 def stop() -> bool:
     """Stop this process as Ctrl-Z would, until it is continued. False if the kernel does not do it
     because nobody would continue us (an orphaned process group: POSIX.1-2017, XBD 11.1.4)."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT, signal.SIGTSTP})
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
     try:
+        # While it is blocked, so that it and one that is there already stop us once
         signal.raise_signal(signal.SIGTSTP)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
         stopped = signal.SIGCONT in signal.sigpending()
         if stopped:
             signal.sigwait({signal.SIGCONT})
@@ -74,6 +78,19 @@ def stop() -> bool:
     finally:
         signal.signal(signal.SIGTSTP, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def has_stopped(child: int, wait: bool = False) -> bool:
+    """Has a child stopped, with all its threads? `wait` until it has, or has ended. False where
+    nobody can know."""
+    if not CAN_LOOK:
+        return False
+    flags = os.WSTOPPED | os.WNOWAIT | (os.WEXITED if wait else os.WNOHANG)
+    try:
+        found = os.waitid(os.P_PID, child, flags)
+    except ChildProcessError:
+        return False
+    return found is not None and found.si_code == os.CLD_STOPPED
 
 
 def leave(end: End) -> int:
@@ -114,7 +131,7 @@ class _Supervisor:
 
     def run(self) -> End:
         watched = {getattr(signal, name) for name in PASSED_ON}
-        watched |= {signal.SIGTSTP} if self.suspend else set()
+        watched |= {signal.SIGTSTP} if self.suspend or CAN_LOOK else set()
         # What was ignored when we were started stays so (nohup, `&` in a script).
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         watched |= {signal.SIGCHLD, signal.SIGALRM}
@@ -175,8 +192,13 @@ class _Supervisor:
                     return end
             elif number == signal.SIGALRM:
                 self.hangup()
-            elif number == signal.SIGTSTP and self.suspend:
-                self.suspend(self.pid)
+            elif number == signal.SIGTSTP:
+                if self.suspend:
+                    self.suspend(self.pid)
+                elif sent:
+                    self._send(number)
+                # The terminal's went to the program, too. We stop when that has: a shell reads the
+                # terminal from then on. It may as well not stop, or not yet.
             else:
                 self.interrupted |= number == signal.SIGINT
                 if number == signal.SIGHUP and self.had_terminal and not has_terminal():
@@ -197,18 +219,13 @@ class _Supervisor:
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)
                 end = End(code if code >= 0 else 128 - code, max(-code, 0), self.interrupted)
-        # Ctrl-Z stops us both, and then it runs again by now; this one was stopped alone.
         if end is None and self._stopped() and stop():
             self._send(signal.SIGCONT)
         return end
 
     def _stopped(self) -> bool:
         for _ in range(2):
-            try:
-                flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
-                if os.waitid(os.P_PID, self.pid, flags) is None:
-                    return False
-            except ChildProcessError:
+            if not has_stopped(self.pid):
                 return False
             time.sleep(0.02)  # SIGCONT for the group may have reached us first
         return True

@@ -24,7 +24,7 @@ from itertools import chain, repeat
 from shellenv.attach import signal_group
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import GRACE, End, stop, supervise
+from shellenv.supervisor import GRACE, End, has_stopped, stop, supervise
 
 WATCH = """until read -r first rest </proc/1/task/1/children; [ "$first" ]; do
   sleep 0.02
@@ -185,6 +185,9 @@ class _Terminal:
     def _suspend(self, client: int) -> None:
         """Stop the client and ourselves with the terminal as it was, and go on when told to."""
         os.kill(client, signal.SIGSTOP)
+        # A thread of it that waits for the terminal, and has not yet been told that it is stopped,
+        # would take what is typed for the shell.
+        has_stopped(client, wait=True)
         raw = termios.tcgetattr(0)
         self._restore()
         stop()

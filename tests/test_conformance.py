@@ -262,6 +262,19 @@ def test_ctrl_z_stops_it_and_fg_goes_on(environment: Environment, input_: str) -
         assert terminal.status() == 0
 
 
+def test_ctrl_z_is_the_commands_to_handle(environment: Environment) -> None:
+    code = (
+        "import os, signal; signal.signal(signal.SIGTSTP, lambda *_: os._exit(3)); "
+        "print('begin', flush=True); [signal.pause() for _ in range(9)]"
+    )
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("python3", "-c", code))
+        terminal.expect("\r\nbegin")
+        terminal.press("z")
+        assert "Stopped" not in terminal.wait()
+        assert terminal.status() == 3
+
+
 def test_in_the_background_it_runs_without_reading_the_terminal(environment: Environment) -> None:
     with environment.terminal() as terminal:
         terminal.type(f"{environment.words('sh', '-c', 'echo ran')} & wait; echo over")

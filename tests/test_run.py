@@ -258,6 +258,25 @@ def test_what_is_not_allowed_is_not_used_and_said(home: Home) -> None:
 # --- containers -----------------------------------------------------------------------------------
 
 
+STOPPER = """import signal
+from shellenv import supervisor
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+signal.raise_signal(signal.SIGTSTP)
+assert supervisor.stop()
+print("went on")
+"""
+
+
+def test_a_stop_that_is_asked_for_twice_needs_one_fg() -> None:
+    child = pexpect.spawn("bash --norc -i", encoding="utf-8", timeout=TIMEOUT)
+    child.sendline(f"'{sys.executable}' -c '{STOPPER}'")
+    child.expect_exact("Stopped")
+    child.sendline("fg")
+    child.expect(["\nwent on", "Stopped"])
+    assert child.after == "\nwent on"
+    child.close(force=True)
+
+
 @pytest.fixture(scope="module")
 def container(somebody: User, images: Images) -> Iterator[Environment]:
     environment = Environment("docker", somebody, images)
