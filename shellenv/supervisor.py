@@ -55,9 +55,9 @@ def supervise(
 
     `forward(signal)` passes a signal on (default: to the program), `hangup()` ends the work when
     the terminal has been gone for `GRACE` seconds (default: kill it), `suspend(pid)` stops the
-    program and us for SIGTSTP (default: the terminal stops it, and we follow). If this process is killed the
-    program gets `orphan_signal`. With `reap`, whatever it started and left behind is killed at its
-    end, as a container does it (Linux). Raises nothing for what the program does.
+    program and us for SIGTSTP (default: the terminal stops it, and we follow). If this process is
+    killed the program gets `orphan_signal`. With `reap`, whatever it started and left behind is
+    killed at its end, as a container does it (Linux). Raises nothing for what the program does.
     """
     return _Supervisor(argv, env, forward, hangup, suspend, orphan_signal, reap).run()
 
