@@ -555,6 +555,24 @@ def written_late(monkeypatch: pytest.MonkeyPatch, path: Path, how: str) -> Itera
         yield content.encode()
 
 
+def test_permissions_that_are_given_in_the_moment_of_arrival_go_up(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1")
+    write(pair.there / "a", "from there")
+    settle = receive._settle
+
+    def give_first(*args: Any) -> None:
+        (pair.here / "a").chmod(0o755)
+        settle(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "_settle", give_first)
+        pair.down()
+    pair.both()
+    assert same(pair) == {"a": (0o755, b"from there")}
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_file_system_that_cannot_exchange_names_is_synced_as_well(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, links: bool
