@@ -509,6 +509,51 @@ def test_what_changes_while_it_is_brought_over_is_brought_over_again(
     assert same(pair) == {"a": (0o644, b"second, and longer")}
 
 
+def test_what_grows_here_while_it_is_sent_is_no_conflict(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log: what has been sent is neither what the scan saw nor what is here when that is done."""
+    pair.started(a="1", b="1")
+
+    def grow() -> None:
+        with open(pair.here / "a", "a") as stream:
+            stream.write(", and more")
+
+    verify = send.verify
+
+    def grow_first(*args: Any) -> send.Sent:
+        grow()
+        return verify(*args)
+
+    grow()
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", grow_first)
+        outcome = meanwhile(pair, "up", grow)
+    assert (outcome.sent, outcome.failed) == ((b"a",), ())
+    assert not pair.down().did_anything
+    assert pair.up().sent == (b"a",)
+    assert same(pair)["a"] == (0o644, b"1" + 3 * b", and more")
+
+
+def test_what_is_written_there_while_something_grows_here_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "1, and more")
+    verify = send.verify
+
+    def write_first(*args: Any) -> send.Sent:
+        write(pair.here / "a", "1, and more and more")
+        write(pair.there / "a", "unseen")
+        return verify(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", write_first)
+        pair.up()
+    pair.both()
+    assert contents(pair.here) == {b"1", b"unseen", b"1, and more and more"}
+
+
 @pytest.mark.parametrize("how", HOWS[1:])
 def test_what_is_written_late_into_a_replaced_file_is_kept(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, how: str
