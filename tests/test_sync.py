@@ -810,6 +810,20 @@ def test_a_new_rule_deletes_nothing_on_either_side(pair: Pair) -> None:
     assert b"changed" in contents(pair.here)
 
 
+def test_a_rule_that_came_and_went_hides_no_change_there(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bracket, "_PAYS", 0)
+    pair.started(a="1", b="1", gone="1")
+    pair.both()
+    write(pair.there / "a", "changed there")
+    (pair.there / "gone").unlink()
+    for _ in range(2):
+        assert not pair.down("*", "!b").did_anything
+    outcome = pair.down()
+    assert (outcome.received, outcome.deleted_here) == ((b"a",), (b"gone",))
+
+
 def test_a_deleted_directory_with_a_cache_in_it_does_not_come_back(pair: Pair) -> None:
     write(pair.here / "d" / "a", "1")
     pair.started(b="1")
