@@ -509,6 +509,51 @@ def test_what_changes_while_it_is_brought_over_is_brought_over_again(
     assert same(pair) == {"a": (0o644, b"second, and longer")}
 
 
+def test_what_grows_here_while_it_is_sent_is_no_conflict(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log: what has been sent is neither what the scan saw nor what is here when that is done."""
+    pair.started(a="1", b="1")
+
+    def grow() -> None:
+        with open(pair.here / "a", "a") as stream:
+            stream.write(", and more")
+
+    verify = send.verify
+
+    def grow_first(*args: Any) -> send.Sent:
+        grow()
+        return verify(*args)
+
+    grow()
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", grow_first)
+        outcome = meanwhile(pair, "up", grow)
+    assert (outcome.sent, outcome.failed) == ((b"a",), ())
+    assert not pair.down().did_anything
+    assert pair.up().sent == (b"a",)
+    assert same(pair)["a"] == (0o644, b"1" + 3 * b", and more")
+
+
+def test_what_is_written_there_while_something_grows_here_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "1, and more")
+    verify = send.verify
+
+    def write_first(*args: Any) -> send.Sent:
+        write(pair.here / "a", "1, and more and more")
+        write(pair.there / "a", "unseen")
+        return verify(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", write_first)
+        pair.up()
+    pair.both()
+    assert contents(pair.here) == {b"1", b"unseen", b"1, and more and more"}
+
+
 @pytest.mark.parametrize("how", HOWS[1:])
 def test_what_is_written_late_into_a_replaced_file_is_kept(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, how: str
@@ -553,6 +598,24 @@ def written_late(monkeypatch: pytest.MonkeyPatch, path: Path, how: str) -> Itera
 
         monkeypatch.setattr(receive, "rescue_late", write_first)
         yield content.encode()
+
+
+def test_permissions_that_are_given_in_the_moment_of_arrival_go_up(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1")
+    write(pair.there / "a", "from there")
+    settle = receive._settle
+
+    def give_first(*args: Any) -> None:
+        (pair.here / "a").chmod(0o755)
+        settle(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "_settle", give_first)
+        pair.down()
+    pair.both()
+    assert same(pair) == {"a": (0o755, b"from there")}
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -745,6 +808,20 @@ def test_a_new_rule_deletes_nothing_on_either_side(pair: Pair) -> None:
     pair.down()
     assert (pair.here / "data" / "x").exists()
     assert b"changed" in contents(pair.here)
+
+
+def test_a_rule_that_came_and_went_hides_no_change_there(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bracket, "_PAYS", 0)
+    pair.started(a="1", b="1", gone="1")
+    pair.both()
+    write(pair.there / "a", "changed there")
+    (pair.there / "gone").unlink()
+    for _ in range(2):
+        assert not pair.down("*", "!b").did_anything
+    outcome = pair.down()
+    assert (outcome.received, outcome.deleted_here) == ((b"a",), (b"gone",))
 
 
 def test_a_deleted_directory_with_a_cache_in_it_does_not_come_back(pair: Pair) -> None:

@@ -55,7 +55,9 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
             scan = _Background(lambda: tree.scan(os.fsencode(wish.root), wish.rules))
             there = remote.place()
             ownership.check(wish, remote, there, owner)
-            found = remote.listing(wish.rules, store.seen) if there.exists else Listing([], 0)
+            found = (
+                remote.listing(wish.rules, _seen(store, wish)) if there.exists else Listing([], 0)
+            )
             here = scan.result()
             work = _Sync(ctx, wish, direction, store, remote, there)
             if not wish.dry and recovery.is_needed(store, work.root, there):
@@ -66,6 +68,12 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
                 found = remote.listing(wish.rules)
             outcome = work.run(here, found)
     return outcome._replace(seconds=time.monotonic() - start)
+
+
+def _seen(store: Store, wish: Wish) -> str:
+    """The name of the listing there that is equal to the manifest's, by these rules; or ""."""
+    name, _, rules = store.seen.partition(" ")
+    return name if rules == wish.rules.fingerprint else ""
 
 
 def _list(remote: Remote, wish: Wish) -> tuple[list[bytes], int]:
@@ -140,7 +148,8 @@ class _Sync:
         if not ledger.names:
             if listing.records is not None and len(there) > _PAYS and not self.wish.dry:
                 self.remote.remember(self.id)
-                self.store.see(self.id)
+                # what these rules leave out is not in the manifest
+                self.store.see(f"{self.id} {self.wish.rules.fingerprint}")
             return outcome
         self._wait_for_restless()
         self.left_alone = tuple(sorted(ledger.frozen))

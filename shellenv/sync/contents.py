@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable, Mapping
 
 from shellenv.sync import entry, tree
@@ -70,9 +71,9 @@ def read(root: bytes, names: Iterable[bytes]) -> dict[bytes, bytes]:
     return found
 
 
-def digest_of(path: bytes, directory: int | None = None) -> bytes | None:
-    """The digest of one file, `path` of a `directory`'s descriptor; None if it is none, or cannot
-    be read."""
+def digest_of(path: bytes, directory: int | None = None, size: int | None = None) -> bytes | None:
+    """The digest of one file, `path` of a `directory`'s descriptor, or of its first `size` bytes;
+    None if it is none, or cannot be read."""
     import hashlib
 
     digest = hashlib.sha256()
@@ -82,8 +83,10 @@ def digest_of(path: bytes, directory: int | None = None) -> bytes | None:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
-            while chunk := os.read(descriptor, 1 << 20):
+            left = sys.maxsize if size is None else size
+            while chunk := os.read(descriptor, min(left, 1 << 20)):
                 digest.update(chunk)
+                left -= len(chunk)
         finally:
             os.close(descriptor)
     except OSError:

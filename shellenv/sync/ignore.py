@@ -8,6 +8,7 @@ pathspec instead.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -91,6 +92,14 @@ class Rules:
         self.pruned = (OWN.decode(), *([] if git else [_GIT]), *(rule.pattern for rule in said))
         self._said = {OURS, GIT, *said}
         self.all_pruned = len(said) == len(self.rules)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Tells these rules from others."""
+        import hashlib
+
+        said = [(str(rule), rule.expression) for rule in self.rules]
+        return hashlib.sha256(repr((said, self.git)).encode("utf-8", "replace")).hexdigest()[:16]
 
     def is_pruned(self, rule: Rule) -> bool:
         """Is it one of those of `pruned`?"""

@@ -123,11 +123,12 @@ class Store(NamedTuple):
 
     @property
     def seen(self) -> str:
-        """The name of the listing there that is equal to the manifest's; "" if none is."""
+        """What was written down of the listing there that is equal to the manifest's; "" if none
+        is."""
         return (_read(f"{self.directory}/seen") or b"").decode()
 
     def see(self, seen: str) -> None:
-        """Write down that a listing there, of this name, is equal to the manifest's."""
+        """Write down that a listing there is equal to the manifest's, and which."""
         self._write("seen", seen.encode(), durable=False)
 
     def has_journal(self) -> bool:

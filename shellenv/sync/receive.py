@@ -150,7 +150,8 @@ def _settle(
             continue
         what = entry.read(record)[1]
         if name in came:
-            if not yard.is_at(name, came[name]):
+            as_it_came = entry.read(came[name].record)[1]
+            if what.mode != as_it_came.mode or not yard.is_at(name, came[name]):
                 record = entry.unsettled(came[name].record)
         elif what.kind == "d" or path.there.kind == "d":
             record = ledger.there[name]  # for a directory, both sides' records say the same

@@ -78,9 +78,15 @@ def verify(
     read = [name for name in pushed if name in ledger.digests_here]
     records, now, digests = remote.look([*pushed, *deletions], read=read)
     found = {entry.path_of(record): record for record in records}
+    arrived = {n for n in pushed if n in found and _arrived(root, ledger, n, found[n])}
+    begun = _begun(remote, root, {n: found[n] for n in pushed if n in found and n not in arrived})
     for name in pushed:
         record = found.get(name)
-        if record is not None and _arrived(root, ledger, name, record):
+        if record is not None and name in begun:
+            sent.done.append(name)
+            # as if it had been that on both sides: it was changed here since, and only here
+            ledger.settle(name, entry.unsettled(record), settled(record, now))
+        elif record is not None and name in arrived:
             sent.done.append(name)
             if not _is_ours(root, ledger, name, digests.get(name)):
                 record = entry.unsettled(record)
@@ -112,6 +118,21 @@ def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
         return True
     after = read(tree.look(root, name))
     return after is not None and entry.alike(after, what)
+
+
+def _begun(remote: Remote, root: bytes, found: Mapping[bytes, bytes]) -> set[bytes]:
+    """Those of these files that are there as far as they had been written here by then: nothing is
+    in them that is not here."""
+    files = [name for name, record in found.items() if record[:1] == b"f"]
+    if not files:
+        return set()
+    there = remote.look([], read=files).digests
+    return {
+        name
+        for name in files
+        if name in there
+        and there[name] == contents.digest_of(root + b"/" + name, size=entry.size_of(found[name]))
+    }
 
 
 def _is_untouched(old: bytes, record: bytes) -> bool:
