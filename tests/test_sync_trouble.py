@@ -21,7 +21,7 @@ from harness import eventually, strict
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket, first, place, receive, transfer
 from shellenv.sync import contents as versions
-from shellenv.sync.channel import Channel
+from shellenv.sync.channel import Channel, Loan
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Owner, Remote
 from shellenv.sync.wish import DOWN, UP
@@ -188,6 +188,25 @@ def test_a_directory_that_only_the_cut_off_sync_had_is_brought_back(
             pair.down()
     pair.both()
     assert contents(pair.here) == {b"from there", b"unseen"}
+
+
+def test_a_connection_that_is_lost_before_a_first_sync_sends_anything_is_said(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(pair)
+    begin = Loan.begin
+
+    def lose_first(loan: Loan) -> None:
+        loan._channel._child.kill()
+        loan._channel._child.wait()
+        begin(loan)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loan, "begin", lose_first)
+        with pytest.raises(ShellenvError, match=r"rsync|lost"):
+            pair.up()
+    pair.both()
+    assert len(tree(pair.there)) == 150
 
 
 def many(pair: Pair) -> Pair:

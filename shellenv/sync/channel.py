@@ -110,8 +110,9 @@ class Loan:
         return f"sh -c '{_RELAY.format(*self.ends)}' sh"
 
     def begin(self) -> None:
-        """The shell there is to wait for the command."""
-        self._channel.send(self._token + b" lend\n")
+        """The shell there is to wait for the command. If it is gone, rsync will find no one."""
+        with suppress(OSError):
+            self._channel.send(self._token + b" lend\n")
 
     def begun(self) -> None:
         """rsync has been started, and has the ends."""
