@@ -790,13 +790,49 @@ def test_a_dock_without_rsync_is_said(pair: Pair, tmp_path: Path) -> None:
 WRAPPER = """\
 #!/bin/sh
 bin=$1; shift
-n=$#; i=0
-for word; do i=$((i + 1)); shift; [ $i = $n ] && word="PATH=$bin; export PATH; $word"
+for word; do
+  shift
+  case $word in "exec "*) word="PATH=$bin; export PATH; $word" ;; esac
   set -- "$@" "$word"
 done
 exec "$@"
 """
-"""Calls ssh, with another PATH for the command: its first argument."""
+"""Calls ssh, with another PATH for the far shell: its first argument."""
+
+
+DYING = """\
+#!/bin/sh
+case "$PWD $*" in {which}) {program} "$@" | head -c 60; kill -9 $$ ;; esac
+exec {program} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [("find", "*'-maxdepth 0'*"), ("find", "*/was/*"), ("gzip", "*'-d'"), ("xargs", "*")],
+)
+def test_what_a_killed_program_at_the_dock_has_said_is_not_taken_for_all(
+    pair: Pair, tmp_path: Path, name: str, which: str
+) -> None:
+    pair.started(a="former", b="former", c="c")
+    write(pair.here / "a", "ours")
+    (pair.here / "c").unlink()
+    dying = pair.far.home / "dying"
+    program = DYING.format(which=which, program=shutil.which(name))
+    write(dying / name, program).chmod(0o755)
+    write(tmp_path / "ssh", WRAPPER).chmod(0o755)
+    words = (str(tmp_path / "ssh"), f"{dying}:/usr/bin:/bin", *pair.far.words)
+
+    def meanwhile(text: str) -> None:
+        if text.startswith("rsync"):
+            again(pair.there / "a", "unseen")
+
+    with pytest.raises(ShellenvError, match="dock: "):
+        bracket.sync(pair.context, pair.wish()._replace(ssh=words, explain=meanwhile), UP)
+    shutil.rmtree(dying)
+    changed = b"unseen" in contents(pair.there.parent)
+    pair.both()
+    assert contents(pair.here) == {b"ours", b"former", *([b"unseen"] if changed else [])}
 
 
 def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:

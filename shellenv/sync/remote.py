@@ -41,6 +41,17 @@ OLD = '/data/workspaces/"$user"/code/@NAME@'
 _BOOT = """\
 set -f; umask 022; LC_ALL=C; export LC_ALL
 answer() { { (eval "$1"); printf '\\0\\0%s' "$?"; } | gzip -1; }
+# Run a command for the paths that come in $1 bytes. All of them are read, as what follows are
+# scripts. It fails if anything of it was killed: what it has said would pass for all there is.
+each() {
+  { said=$({ head -c "$1" | { gzip -d; echo "$?" >&5; } | {
+    [ -z "$directory" ] || xargs -0r sh -c "exec $2" sh >&6 2>/dev/null
+    echo "$?" >&5; cat; }
+  } 5>&1 >/dev/null); } 6>&1
+  case $said in "0
+0" | "0
+123") ;; *) exit 1 ;; esac
+}
 lend() {
   read -r n && run=$(head -c "$n") || exit
   { n=$(exec 5>&1 9>&-; sh -c 'echo $$; exec cat' <&3 | {
@@ -111,6 +122,9 @@ _DIGEST = 'find "$@" -maxdepth 0 -type f -exec sha256sum -z -- {} +'
 """Prints the digests of the paths behind it, and never waits for a pipe."""
 
 _DIGITS = 64
+
+_OPENED = "find . -type d ! -perm -700 -exec chmod u+rwx {} +;"
+"""What nobody can look into would not be seen."""
 
 _AT_ONCE = 1 << 16
 """Bytes that the line takes, whatever the far end is at."""
@@ -318,26 +332,25 @@ class Remote:
 
     def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
         """What a sync has set aside, and the digests of some of it."""
-        last = f"find . -mindepth 1 {_PRINT}"
+        last = f"{_OPENED} find . -mindepth 1 {_PRINT}"
         return self._look(f'"$own/was/{sync}"', [(read, _DIGEST)], last)
 
     def _look(
         self, directory: str, lists: Sequence[tuple[Sequence[bytes], str]], last: str = ""
     ) -> Seen:
-        """What commands print that are run in a directory, each for its list of paths.
+        """What commands print that are run in a directory, each for its list of paths; then what
+        `last` prints.
 
         The lists come over the line and are written nowhere: the disk there may be full.
+        Raises ShellenvError if a command was killed.
         """
         steps, content = [f"cd -P {directory} 2>/dev/null || directory="], b""
         for paths, command in lists:
             if paths:
                 packed = _packed(paths)
                 content += packed
-                each = f"xargs -0r sh -c {shlex.quote(f'exec {command}')} sh 2>/dev/null"
-                # All of it is read, whatever happens: what follows are scripts
-                each = f'{{ [ -z "$directory" ] || {each}; cat >/dev/null; }}'
-                steps.append(f"head -c {len(packed)} | gzip -d | {each}")
-        steps.append(f'[ -z "$directory" ] || {last or ":"}; :')
+                steps.append(f"each {len(packed)} {shlex.quote(command)}")
+        steps.append(f'[ -z "$directory" ] || {{ {last or ":"}; }}')
         self._ask(os.fsencode(f"{_NOW}directory=1\n" + "\n".join(steps)), content)
         said, now = _records(b"".join(self._parts()))
         records, digests = [], {}
