@@ -57,7 +57,7 @@ def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def tell(found: Survey) -> None:
-    """Say what the command will not have: a program cannot ask."""
+    """Say what a command will not have, or go by: a program cannot ask."""
     for blocked in found.blocked:
         if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):
             say(f"shellenv: {blocked.path} is not allowed and not used")

@@ -12,6 +12,9 @@ from shellenv.engine import Engine
 MACHINE, PROCESS = "shellenv.machine", "shellenv.process"
 """The labels that say which run a container belongs to."""
 
+STEP = {"shellenv.step": "image"}
+"""The label of containers in which images are made; those of the images have it without a value."""
+
 
 def labels(root: str, keep: bool) -> dict[str, str]:
     """Those of this run's containers, for the project at `root`; `keep`: they outlive it."""
@@ -22,10 +25,12 @@ def labels(root: str, keep: bool) -> dict[str, str]:
     return found
 
 
-def sweep(engine: Engine) -> None:
-    """Remove the containers of runs on this machine that were killed."""
+def sweep(engine: Engine, steps_only: bool = False) -> None:
+    """Remove the containers of runs on this machine that were killed; `steps_only`: no run itself,
+    as it may go on without us."""
     machine, _, _ = _owner()
-    filters = json.dumps({"label": [f"{MACHINE}={machine}"]})
+    wanted = {MACHINE: machine, **(STEP if steps_only else {})}
+    filters = json.dumps({"label": [f"{name}={value}" for name, value in wanted.items()]})
     for found in engine.get("/containers/json", all="1", filters=filters) or ():
         pid, _, start = found["Labels"].get(PROCESS, "").partition("/")
         if _start_time(pid) != start:

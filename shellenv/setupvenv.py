@@ -19,6 +19,7 @@ from shellenv.cli import parser, say
 from shellenv.context import Context
 from shellenv.dependencies import Dependencies
 from shellenv.errors import ShellenvError
+from shellenv.exec import tell
 from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
 from shellenv.project import Project, refuse_home, refuse_shared
@@ -52,6 +53,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     refuse_shared(ctx, project)
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"
     _check_place(ctx, project, path)
+    tell(found)
     more = found.config.get("shellenv.run", "install")
     needed = dependencies.find(project.root, more.value if more else "")
     raise_when_ended()

@@ -60,6 +60,29 @@ def test_a_port_that_cannot_be_brought_here_is_said_and_the_run_goes_on(
 
 
 @pytest.mark.needs("setpriv", "docker")
+def test_what_was_killed_while_it_made_an_image_is_removed_by_the_next_run_and_no_other(
+    environment: Environment,
+) -> None:
+    with environment.start("sh", "-c", "echo begin; exec sleep 1000") as going:
+        assert going.stdout
+        assert going.stdout.readline() == b"begin\n"
+        going.kill()
+    (runs,) = environment.containers()
+    personal = environment.home / ".config" / "shellenv" / "projects" / "api.cfg"
+    write(personal, "[shellenv.run]\nsetup = echo begin; sleep 1000\n")
+    environment.user.own(personal.parent)
+    with environment.start("true") as child:
+        assert child.stderr
+        assert any(line.startswith(b"begin") for line in child.stderr)
+        child.kill()
+    assert len(environment.containers()) == 2
+    personal.unlink()
+    environment.run("true")
+    assert environment.containers() == [runs]
+    environment.engine("rm", "-f", runs)
+
+
+@pytest.mark.needs("setpriv", "docker")
 def test_volumes_are_the_docks_and_those_of_the_project_the_projects_there(
     environment: Environment, real_dock: RealDock
 ) -> None:

@@ -218,6 +218,14 @@ def test_an_environment_that_was_made_by_hand_is_taken_with_a_word(home: Home) -
     assert home.shellenv(*words, cwd=other).status == 1
 
 
+def test_settings_that_it_does_not_go_by_are_named(home: Home) -> None:
+    root = home.project("api")
+    write(root / "dockerutils.cfg", "[shellenv.run]\ninstall = nothing-like-it\n")
+    done = home.shellenv("setup-venv", "-q", cwd=root)
+    assert (done.status, done.stdout) == (0, "")
+    assert done.stderr == f"shellenv: {root}/dockerutils.cfg is not allowed and not used\n"
+
+
 def test_what_is_no_environment_is_left_alone(home: Home) -> None:
     root = home.project("api")
     precious = write(home.path / ".venv" / "api" / "precious", "")

@@ -120,6 +120,21 @@ def test_what_a_cut_off_sync_brought_is_no_conflict_for_the_next(
     assert tree(pair.here) == tree(pair.there) == expected
 
 
+def test_a_conflict_of_a_cut_off_sync_is_told_when_the_other_version_comes(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "here")
+    write(pair.there / "a", "there")
+    with cut_off_before_its_end(monkeypatch, transfer, "run"):
+        pair.up()
+    pair.up()
+    ((name, copy),) = pair.down().conflicts
+    assert name == b"a"
+    assert (pair.here / os.fsdecode(copy)).read_text() == "there"
+    assert not pair.down().conflicts
+
+
 @pytest.mark.parametrize("direction", [UP, DOWN])
 def test_what_was_written_over_what_a_cut_off_sync_brought_is_kept(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str

@@ -100,10 +100,12 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be(user: User) -> None:
     where = f"sync-up to gpu:{there(user)}"
     assert result == Result(0, "", f"shellenv: {where}: nothing would be done\n")
     (user.home / "src/api/deep/down/file").unlink()
-    user.write("src/api/new", "1")
+    user.write("src/api/new\n\033[31m", "1")
     result = sync(user, "sync-up", "gpu", "--dry-run", "--json")
     planned = {row["path"]: row["action"] for row in json.loads(result.stdout)["planned"]}
-    assert planned == {"new": "push", "deep/down/file": "delete there"}
+    assert planned == {"new\n\033[31m": "push", "deep/down/file": "delete there"}
+    result = sync(user, "sync-up", "gpu", "--dry-run")
+    assert "push         new\\n\\x1b[31m\n" in result.stdout
     assert (there(user) / "deep/down/file").exists()
 
 
@@ -287,3 +289,14 @@ def test_an_emptied_side_is_asked_about_at_a_terminal(user: User, answer: str) -
         terminal.sendline(answer)
         terminal.expect("--accept-empty" if answer == "n" else "4 deleted here")
     assert (user.home / "src/api/deep/down/file").exists() == (answer == "n")
+
+
+def test_without_ssh_it_is_said(user: User) -> None:
+    sync(user, "sync-up", "gpu")
+    bare = user.home / "bare"
+    bare.mkdir()
+    for name in ("sh", "rsync", "find"):
+        (bare / name).symlink_to(shutil.which(name) or "")
+    launcher = shutil.which("shellenv", path=user.env["PATH"])
+    result = sync(user, f"{launcher} sync-up", "gpu", PATH=str(bare))
+    assert (result.status, result.stderr.splitlines()[0]) == (1, "shellenv: ssh is not in PATH")

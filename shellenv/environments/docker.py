@@ -86,8 +86,7 @@ class Docker:
         return self._shown(image)
 
     def run(self, secrets: Secrets) -> End:
-        if self.place.noted is None:  # or else they go on
-            leftovers.sweep(self.engine)
+        leftovers.sweep(self.engine, steps_only=self.place.noted is not None)
         self.place.before()
         lost = False
         try:
@@ -292,7 +291,7 @@ class Docker:
 
     def _cli(self) -> layers.Docker:
         explain = self.scene.explain
-        labels = leftovers.labels(self.scene.project.root, self.scene.request.keep)
+        labels = {**leftovers.labels(self.scene.project.root, keep=False), **leftovers.STEP}
         return layers.Docker(lambda: self.program, self._environment(), labels, explain)
 
     def _environment(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from collections import Counter
@@ -339,13 +340,14 @@ class _Sync:
         if pushed or delete_there:
             aside.forget(self.remote, self.id)
         done = set(received.done) - set(copied)
+        parked = _parked(name for name in done if ledger.paths[name].here is None)
         self.problem = sent.problem or self.problem or received.problem
         return outcome._replace(
             sent=tuple(sent.done),
             received=tuple(sorted(done)),
             deleted_there=tuple(sent.deleted),
             deleted_here=tuple(received.deleted),
-            conflicts=tuple(sorted({**copies, **sent.rescued, **received.kept}.items())),
+            conflicts=tuple(sorted({**parked, **copies, **sent.rescued, **received.kept}.items())),
             failed=tuple(sorted([*sent.failed, *received.failed])),
             size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
             problem=self.problem,
@@ -434,7 +436,7 @@ class _Sync:
             moved = transfer.run(command, files, names, env, lock, update, meanwhile, loan)
         if moved.status not in (0, 24):
             self.problem = self.problem or ShellenvError(
-                f"rsync: {moved.said or f'status {moved.status}'}",
+                f"rsync: {moved.said.removeprefix('rsync: ') or f'status {moved.status}'}",
                 "what was not brought over is brought over by the next sync",
             )
         return moved.status
@@ -456,6 +458,16 @@ class _Sync:
                 self.taken.add(copy)
                 return copy
             number += 1
+
+
+_COPY = re.compile(rb"(.+)\.from-.+-\d{8}T\d{6}(?:-\d+)?", re.DOTALL)
+"""What `beside` makes of a name."""
+
+
+def _parked(names: Iterable[bytes]) -> dict[bytes, bytes]:
+    """The conflicts, of those that an interrupted sync could not tell of, whose other version is
+    one of these, which are new here."""
+    return {found[1]: name for name in names if (found := _COPY.fullmatch(name))}
 
 
 _SOME = (0, 23, 24)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import IO
 
 from shellenv import files
+from shellenv.errors import ShellenvError
 
 # In words that every login shell reads alike
 _WAITING = 'exec sh -c \'read -r n && eval "$(head -c "$n")"\''
@@ -18,7 +19,9 @@ _WAITING = 'exec sh -c \'read -r n && eval "$(head -c "$n")"\''
 
 class Channel:
     """One session over the connection that is there: a shell, which waits for the number of bytes
-    of its script, a newline, and the script. Use it as a context manager; leaving it ends it."""
+    of its script, a newline, and the script. Use it as a context manager; leaving it ends it.
+
+    Raises ShellenvError without ssh."""
 
     def __init__(self, ssh: Sequence[str]) -> None:
         import subprocess
@@ -26,13 +29,17 @@ class Channel:
         self._errors = files.unnamed()
         self.ssh = tuple(ssh)
         self._used = False
-        self._child = subprocess.Popen(
-            [*ssh, _WAITING],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is ours to handle
-        )
+        try:
+            self._child = subprocess.Popen(
+                [*ssh, _WAITING],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
+        except FileNotFoundError:
+            self._errors.close()
+            raise ShellenvError("ssh is not in PATH", "install OpenSSH's client") from None
         assert self._child.stdin
         assert self._child.stdout
         self.stdin: IO[bytes] = self._child.stdin

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shellenv import detached
-from shellenv.cli import ask, parser, say, write
+from shellenv.cli import ask, at_terminal, parser, printable, say, write
 from shellenv.connect import connected, named, resolve
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
@@ -51,7 +51,8 @@ def main(ctx: Context, args: Sequence[str], direction: str, channel: Channel | N
         for path in (path for path, what in outcome.planned if what == CONFLICT):
             say(f"shellenv: not in these lines: {os.fsdecode(path)} was changed on both sides")
     elif chosen.dry_run:
-        write("".join(f"{what:12} {os.fsdecode(path)}\n" for path, what in outcome.planned))
+        lines = (f"{what:12} {printable(os.fsdecode(path))}\n" for path, what in outcome.planned)
+        write("".join(lines))
     if not chosen.dry_run:
         say(*report.lines(outcome, label, quiet))
     elif not outcome.planned and not quiet:
@@ -103,7 +104,8 @@ def _sync(
         try:
             return label, bracket.sync(ctx, asked, direction, channel)
         except EmptiedError as emptied:
-            say(f"shellenv: {emptied.message}")
+            if at_terminal():
+                say(f"shellenv: {emptied.message}")
             if not ask(f"Is that meant, and {emptied.other} to be emptied, too?"):
                 raise
             return label, bracket.sync(ctx, asked._replace(accept_empty=True), direction)
