@@ -214,7 +214,7 @@ class _Sync:
             self.store.prepare(result, durable=False)
         if arrived is None or not first.put_in_place(self.remote):
             self.store.withdraw()
-            self.remote.run('chmod -R u+rwx "$own/new"; rm -rf -- "$own/new"')
+            first.discard(self.remote)
             return None
         self.store.commit()
         return outcome._replace(

@@ -58,7 +58,9 @@ def _worth(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> list[bytes
 
 
 def _is_same(record: bytes | None, scanned: bytes | None) -> bool:
-    return bool(record and scanned) and entry.read(record) == entry.read(scanned)  # type: ignore[arg-type]
+    if record is None or scanned is None:
+        return False
+    return entry.read(record) == entry.read(scanned)
 
 
 def read(root: bytes, names: Iterable[bytes]) -> dict[bytes, bytes]:

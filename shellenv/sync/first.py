@@ -126,6 +126,11 @@ def put_in_place(remote: Remote) -> bool:
     return True
 
 
+def discard(remote: Remote) -> None:
+    """Remove what has come."""
+    remote.run('chmod -R u+rwx "$own/new"; rm -rf -- "$own/new"')
+
+
 def _words(parts: Iterable[bytes]) -> Iterator[bytes]:
     """What is between NULs, as it comes."""
     begun = b""

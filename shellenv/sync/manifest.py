@@ -2,9 +2,10 @@
 
 One directory a project and dock, below the user's state directory:
 
-    manifest   the records of both sides
-    journal    what a sync is about to do; it is there only while one is at work, or was cut off
-    lock       held by the sync at work and by its rsync
+    manifest       the records of both sides
+    manifest.next  what they shall be as soon as something else is done
+    journal        what a sync is about to do; it is there only while one is at work, or was cut off
+    lock           held by the sync at work and by its rsync
 """
 
 from __future__ import annotations

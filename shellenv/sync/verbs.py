@@ -118,18 +118,17 @@ def commands(ctx: Context, found: Settings, name: str | None, outcome: Outcome) 
 
     up = outcome.direction == UP
     ssh = ["ssh", *words(ctx, resolve(ctx, named(ctx, name)))]
-    here, there = os.fsencode(found.root), outcome.there
     wanted = (PUSH, PUSH_MODE) if up else (PULL, PULL_MODE)
     moved = [path for path, what in outcome.planned if what in wanted]
     gone = [path for path, what in outcome.planned if what == (DELETE_THERE if up else DELETE_HERE)]
     lines = []
     if gone:  # what is in a directory before the directory
         paths = shlex.join(os.fsdecode(path) for path in reversed(gone))
-        line = f"cd {shlex.quote(there if up else os.fsdecode(here))} && rm -df -- {paths}"
+        line = f"cd {shlex.quote(outcome.there if up else found.root)} && rm -df -- {paths}"
         lines.append(shlex.join([*ssh, line]) if up else f"({line})")
     if moved:
         listed = shlex.join(os.fsdecode(transfer.listed(path)) for path in moved)
-        rsync = transfer.by_hand(ssh, found.root, there, up)
+        rsync = transfer.by_hand(ssh, found.root, outcome.there, up)
         lines.append(f"printf '%s\\0' {listed} | {shlex.join(rsync)}")
     return "".join(f"{line}\n" for line in lines)
 
