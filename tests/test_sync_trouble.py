@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -550,6 +551,50 @@ def test_a_lock_at_the_dock_whose_owner_is_gone_is_broken(pair: Pair) -> None:
         assert tree(pair.here) == tree(pair.there)
         with pytest.raises(ShellenvError, match="connection to dock is lost"):
             left.run(":")
+
+
+HELD = """mkdir -p {own} && cd {own} && exec 9>>lock && flock 9 || exit
+sleep {seconds} & echo $! >$HOME/begun; wait"""
+
+
+@contextmanager
+def held_there(pair: Pair, seconds: int, words: str = "exec sh -s") -> Iterator[int]:
+    """The lock there, held by a shell and by a program that it waits for, whose pid comes."""
+    begun = pair.far.home / "begun"
+    begun.unlink(missing_ok=True)
+    own = shlex.quote(str(pair.there.parent / ".shellenv" / pair.name))
+    script = HELD.format(own=own, seconds=seconds)
+    with subprocess.Popen([*pair.far.words, words], stdin=subprocess.PIPE) as shell:
+        assert shell.stdin
+        shell.stdin.write(script.encode())
+        shell.stdin.close()
+        eventually(lambda: begun.exists() and begun.read_text())
+        pid = int(begun.read_text())
+        try:
+            yield pid
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    begun.unlink()
+
+
+def test_a_lock_at_the_dock_is_waited_for_where_nobody_says_whose_it_is(pair: Pair) -> None:
+    """A first sync that was killed before it said so has not quite ended there."""
+    write(pair.here / "a", "1")
+    with held_there(pair, seconds=2):
+        pair.up()
+    assert tree(pair.here) == tree(pair.there)
+
+
+def test_what_a_shell_of_a_killed_sync_waits_for_at_the_dock_is_ended_with_it(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.here / "b", "2")
+    with held_there(pair, 1000, "exec sh -s 'head -c'") as pid:
+        parent = Path(f"/proc/{pid}/stat").read_text().split()[3]
+        own = pair.there.parent / ".shellenv" / pair.name
+        (own / "holder").write_text(f"{parent}\n")
+        pair.up()
+    assert tree(pair.here) == tree(pair.there)
 
 
 def test_a_lock_at_the_dock_is_not_broken_by_a_stranger(pair: Pair) -> None:

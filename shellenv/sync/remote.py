@@ -61,7 +61,7 @@ lend() {
 }
 stale() {
   [ "$(head -n 2 "$own/owner")" = @OWNER@ ] && read -r old <"$own/holder" &&
-    grep -q "head -c" "/proc/$old/cmdline" && kill "$old"
+    grep -q "head -c" "/proc/$old/cmdline" && { kill -- "-$old" || kill "$old"; }
 } 2>/dev/null
 user=${LOGNAME:-$(id -un)}; remote=@ROOT@ name=@NAME@ state=
 case $remote in "~") remote=$HOME ;; "~/"*) remote=$HOME/${remote#"~/"} ;; esac
@@ -70,7 +70,7 @@ if [ @DRY@ = 0 ] || [ -d "$own" ]; then
   [ -d "$own/tmp" ] || said=$(mkdir -p "$own/was" "$own/tmp" 2>&1) || state="cannot $said"
   if [ -z "$state" ] && command -v flock >/dev/null; then
     exec 9>>"$own/lock"
-    flock -n 9 || { stale && flock -w 10 9; } || state=busy
+    flock -n 9 || { stale; flock -w 10 9; } || state=busy
     [ -n "$state" ] || echo "$$" >"$own/holder"
     [ ! -e "$own/moving" ] || flock -w 60 "$own/moving" true || state=moving
   else
