@@ -507,6 +507,41 @@ def test_a_sync_that_was_cut_off_is_left_to_its_own_dock(
     assert tree(pair.here) == tree(pair.there) == tree(other.there)
 
 
+LARGE = 80 << 20
+
+
+@contextmanager
+def rsync_that_stops(pair: Pair, size: int) -> Iterator[None]:
+    """The rsync there ends when it has written `size` bytes of a file."""
+    shim = write(pair.far.home / "remote" / "rsync", SHIM.format(size // 512))
+    shim.chmod(0o755)
+    yield
+    shim.unlink()
+
+
+SHIM = """#!/bin/sh
+trap '' XFSZ; ulimit -f {}; exec /usr/bin/rsync "$@"
+"""
+
+
+def over_the_line(pair: Pair) -> int:
+    """The bytes that the connection has brought to and fro so far."""
+    check = [*pair.far.words[:-1], "-O", "check", pair.far.words[-1]]
+    said = subprocess.run(check, capture_output=True, text=True, check=True).stderr
+    found = Path(f"/proc/{said.partition('=')[2].partition(')')[0]}/io").read_text()
+    return sum(int(line.split()[1]) for line in found.splitlines()[:2])
+
+
+def test_what_a_first_sync_has_brought_of_a_large_file_is_not_brought_again(pair: Pair) -> None:
+    write(many(pair).here / "large", os.urandom(LARGE))
+    with rsync_that_stops(pair, LARGE // 2), pytest.raises(ShellenvError):
+        pair.up()
+    before = over_the_line(pair)
+    assert not pair.up().problem
+    assert over_the_line(pair) - before < 2 * LARGE * 0.8  # read once, and written once
+    assert tree(pair.here) == tree(pair.there)
+
+
 # --- locks ----------------------------------------------------------------------------------------
 
 

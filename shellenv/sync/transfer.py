@@ -63,8 +63,9 @@ def push_all(
     `left_out`, nor what matches `pruned` (see `ignore.Rules`).
 
     `again`: some of it may be there, of any age. Else nothing is, and files are written in their
-    places: a tenth faster than by way of temporary ones. `few`: it is faster, too, to send the
-    list of all before the first file, if that is not long.
+    places: a tenth faster than by way of temporary ones. `sparse`: there are large files, with
+    holes perhaps; what has come of one when it is cut off stays. `few`: it is faster, too, to send
+    the list of all before the first file, if that is not long.
     """
     options = [
         *("--recursive", "--links", "--perms", "--times", "--omit-dir-times"),
@@ -74,7 +75,7 @@ def push_all(
         "--timeout=60",
         *(["--no-inc-recursive"] if few else []),
         # rsync 3.1.2 cannot do both
-        *(["--sparse"] if sparse else [] if again else ["--inplace"]),
+        *(["--sparse", "--partial"] if sparse else [] if again else ["--inplace"]),
         f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
     ]
     return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{own}/new/"]
