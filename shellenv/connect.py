@@ -97,7 +97,7 @@ def join(ctx: Context, dock: Dock, typed: str, pid: int) -> tuple[Place, Facts]:
     with connection.turn(place, limit + 5):
         connection.enlist(place, dock, pid)
         try:
-            facts = _joined(place) or _open(_opener(ctx, dock, place, limit), typed)
+            facts = _joined(place) or _open(ctx, _opener(ctx, dock, place, limit), typed)
         except BaseException:
             connection.dismiss(place, pid)
             raise
@@ -146,7 +146,7 @@ def _opener(ctx: Context, dock: Dock, place: Place, limit: int) -> Opener:
     return Opener(client, dock, words, place, client.settings_soon(words), ssh.transport(ctx))
 
 
-def _open(opener: Opener, typed: str) -> Facts:
+def _open(ctx: Context, opener: Opener, typed: str) -> Facts:
     from shellenv import keeper
     from shellenv.link import LinkError
 
@@ -154,6 +154,8 @@ def _open(opener: Opener, typed: str) -> Facts:
     try:
         link = opener.open()
     except LinkError as error:
+        if error.problem.kind == "name":
+            docks.refuse_misspelt(docks.known(ctx).docks, typed)
         link = _with_help(opener, typed, error.problem)
     try:
         keeper.stop(place, opener.client.limit)  # one that had not got there yet

@@ -51,6 +51,13 @@ class Dependencies(NamedTuple):
         """Is there nothing to install?"""
         return not (self.tool or self.requirements or self.installable or self.more)
 
+    def digests(self) -> dict[str, int]:
+        """A number for each of the files, and for what the user has added, that changes with it."""
+        import zlib
+
+        said = {"[shellenv.run] install": os.fsencode(shlex.join(self.more))} if self.more else {}
+        return {name: zlib.crc32(text) for name, text in {**dict(self.contents), **said}.items()}
+
     def __str__(self) -> str:
         names = [path for path, _ in self.contents if path not in self.more]
         return ", ".join([*names, *filter(None, [" ".join(self.more)])]) or "the project"
@@ -89,6 +96,29 @@ def _words(install: str) -> tuple[str, ...]:
         raise ShellenvError(
             f"[shellenv.run] install = {install}: {error}", "it has words for pip install"
         ) from error
+
+
+def note(found: Dependencies, venv: str) -> None:
+    """Write down what is installed in a virtual environment, for `changed`. Raises OSError."""
+    import json
+
+    with open(f"{venv}/{_NOTE}", "w") as stream:
+        json.dump(found.digests(), stream)
+
+
+def changed(found: Dependencies, venv: str) -> list[str]:
+    """What says otherwise now than when it was installed in this virtual environment; nothing where
+    that is not known."""
+    import json
+
+    try:
+        was = json.loads(files.read_regular(f"{venv}/{_NOTE}"))
+        return sorted({name for name, _ in was.items() ^ found.digests().items()})
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+_NOTE = ".installed"
 
 
 IMPORTABLE = """python -c 'import os, sys, sysconfig

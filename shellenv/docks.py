@@ -306,8 +306,14 @@ def find(docks: Iterable[Dock], name: str) -> Dock:
     for dock in docks:
         if name in (dock.host, dock.address):
             return dock
+    refuse_misspelt(docks, name)
+    raise ShellenvError(f"no dock is called {name!r}", "shellenv ls-dock lists them")
+
+
+def refuse_misspelt(docks: Iterable[Dock], name: str) -> None:
+    """Raise ShellenvError if one of these docks is called nearly that."""
     from shellenv.schema import nearest
 
     near = nearest(name, (dock.moniker for dock in docks))
-    hint = f"did you mean {near}?" if near else "shellenv ls-dock lists them"
-    raise ShellenvError(f"no dock is called {name!r}", hint)
+    if near:
+        raise ShellenvError(f"no dock is called {name!r}", f"did you mean {near}?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -82,7 +83,8 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     add("-q", "--quiet", action="store_true", help="say only what needs you")
     chosen, others = options.parse_known_args(own)
     if others and not others[0].startswith("-"):
-        options.error(f"put -- before the command: run-shell -- {' '.join(others)}")
+        typed = [*own[own.index(others[0]) :], *args[position:]]
+        options.error(f"put -- before the command: run-shell -- {shlex.join(typed)}")
     if others:
         options.error(f"unrecognized arguments: {' '.join(others)}")
     if position < len(args) and not command:

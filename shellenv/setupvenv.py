@@ -65,7 +65,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     if os.path.exists(f"{path}/bin/activate") and not (chosen.recreate or chosen.python):
         explain(f"shellenv: {shown} is there; bringing it up to date (--recreate makes it anew)")
         _install(ctx, env, needed, path, project.root, quiet)
-        _write_note(path, project.root)
+        _write_notes(path, project.root, needed)
     else:
         explain(f"shellenv: making {shown} for {paths.tilde(ctx, project.root)}: {project.rule}")
         _make(ctx, env, needed, path, project.root, chosen.python, quiet)
@@ -125,7 +125,7 @@ def _make(
         os.makedirs(os.path.dirname(old))
         _create(env, new, root, python, name, quiet)
         _install(ctx, env, needed, new, root, quiet)
-        _write_note(new, root)
+        _write_notes(new, root, needed)
         _relocate(new, workshop)
         if os.path.lexists(path):
             os.rename(path, old)
@@ -181,9 +181,10 @@ def _install(
     watch(f"installing {needed}", words, active, cwd=root, quiet=quiet)
 
 
-def _write_note(path: str, root: str) -> None:
+def _write_notes(path: str, root: str, installed: Dependencies) -> None:
     with open(f"{path}/.project", "w", encoding="utf-8", errors="surrogateescape") as stream:
         stream.write(f"{root}\n")
+    dependencies.note(installed, path)
 
 
 def _relocate(path: str, workshop: str) -> None:

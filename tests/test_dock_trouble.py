@@ -55,6 +55,11 @@ def test_a_name_that_cannot_be_found(shell: Shell) -> None:
     fails(shell, "nowhere.invalid", "nowhere.invalid", "not a name that can be found")
 
 
+@pytest.mark.usefixtures("gpu")
+def test_a_name_that_is_nearly_that_of_a_dock(shell: Shell) -> None:
+    assert "did you mean gpu?" in fails(shell, "gup", "no dock is called 'gup'").stderr
+
+
 def test_a_machine_that_refuses(shell: Shell) -> None:
     with refusing() as target:
         fails(shell, target, "refuses connections")

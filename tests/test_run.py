@@ -140,6 +140,12 @@ def test_wrong_usage_is_said(home: Home, arguments: list[str]) -> None:
     assert done.stderr.endswith("shellenv run-shell --help shows how\n")
 
 
+def test_a_command_without_its_dashes_is_shown_with_them(home: Home) -> None:
+    done = home.shellenv("run-shell", "-e", "A=1", "pytest", "-k", "a b", "--", "sub")
+    assert done.status == 2
+    assert "put -- before the command: run-shell -- pytest -k 'a b' -- sub" in done.stderr
+
+
 def test_print_prints_the_command_line_and_runs_nothing(home: Home) -> None:
     root = home.project("api", venv=True)
     words = ["run-shell", "--print", "-e", "A=b c", "-e", "API_TOKEN=x", "--", "touch", "made"]

@@ -125,6 +125,29 @@ def test_a_second_time_brings_it_up_to_date(home: Home) -> None:
     assert home.shellenv("run-shell", "--", "say", cwd=root).stdout == "said\n"
 
 
+def test_a_run_says_what_has_changed_since_it_was_installed(home: Home) -> None:
+    root = home.project("plain")
+    write(root / "requirements.txt", "")
+    write(root / "setup.py", SETUP)
+    write(root / "thing.py", "def say(): print('said')\n")
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+
+    def said(*options: str) -> str:
+        return home.shellenv("run-shell", *options, "--", "true", cwd=root).stderr
+
+    assert "installed" not in said()
+    write(root / "thing.py", "def say(): print('other')\n")
+    assert "installed" not in said()
+    write(root / "requirements.txt", "-r more.txt\n")
+    write(root / "more.txt", "")
+    assert "more.txt, requirements.txt: not as when this was installed; setup-venv" in said()
+    assert said("-q") == ""
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    assert "installed" not in said()
+    write(home.path / ".venv" / "plain" / ".installed", "damaged")
+    assert "installed" not in said()
+
+
 def test_when_installing_fails_what_was_there_stays(home: Home) -> None:
     root = home.project("plain")
     assert home.shellenv("setup-venv", cwd=root).status == 0

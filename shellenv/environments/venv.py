@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from shellenv import paths
+from shellenv import dependencies, paths
 from shellenv.cli import say
 from shellenv.environment import environment
 from shellenv.environments import Scene, is_secret
@@ -53,10 +53,24 @@ class Venv:
             found = published(option)
             if not found or any(port.number != port.inside for port in found):
                 say(f"shellenv: -p {option} has no effect in a virtual environment")
+        self._tell_changed()
         env = {**environment(scene.ctx, scene.found), **scene.given()}
         env.update(secrets.values(env))
         scene.explain(self.command_line())
         return supervise(scene.request.command or (self._shell(),), env, reap=True)
+
+    def _tell_changed(self) -> None:
+        """A container would have been made anew; this waits for a word."""
+        project = self.scene.project
+        if self.path != project.venv:
+            return
+        needed = dependencies.find(project.root, self.scene.setting("install"))
+        names = dependencies.changed(needed, self.path)
+        if names:
+            self.scene.explain(
+                f"shellenv: {', '.join(names)}: not as when this was installed; "
+                "setup-venv brings it up to date"
+            )
 
     def _shell(self) -> str:
         return (self.scene.ctx.shell_env or self.scene.ctx.env).get("SHELL") or "/bin/sh"
