@@ -29,9 +29,7 @@ bench: dev engine
 	@scripts/parts.sh $(BENCH_PARTS)
 	@.venv/bin/python -m bench
 	@.venv/bin/python -m bench.dock
-	@.venv/bin/python -m bench.run
-	@.venv/bin/python -m bench.sync
-	@.venv/bin/python -m bench.remote
+	@.venv/bin/python -m bench.runs
 
 ## make clean   remove all that the others made in this checkout
 clean:

@@ -1,17 +1,17 @@
-"""`python -m bench.remote`: `run-shell -- true` at a dock, beside rsync, `docker run` and rsync."""
+"""`run-shell -- true` at a dock, beside rsync, `docker run` and rsync."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
-import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from bench.dock import Docked, run, timed
 from bench.harbour import Harbour, harbour
+from bench.row import Row
 from bench.run import base_image, clean
 
 COUNTS = (10_000, 100_000)
@@ -84,27 +84,14 @@ def measure(made: Harbour, count: int, runs: int, firsts: int, base: str) -> lis
     return [median(taken) for taken in (*zip(*pairs, strict=True), *times.values())]
 
 
-def main() -> int:
-    """Print what was found, and what is wanted."""
+def rows(quick: bool) -> Iterator[Row]:
+    """What is found at a dock, for each number of files."""
     base = base_image()
-    if not base:
-        print("no image for containers: `make engine`")
-        return 0
-    quick = os.environ.get("QUICK", "0") not in ("", "0")
     with harbour((0,)) as made:
         for count in COUNTS[: 1 if quick else 2]:
             runs, firsts = (3, 3) if quick else (9, FIRSTS[count])
             theirs, ours, first, first_ours = measure(made, count, runs, firsts, base)
-            again, once = ours / theirs, first_ours / first
-            print(f"{count:,} files at a dock")
-            print(f"  rsync, docker run --rm, rsync  {theirs:8.0f} ms  with nothing to bring over")
-            print(f"  run-shell -- true              {ours:8.0f} ms")
-            print(f"  ratio                          {again:8.2f}     at most {WANTED[count]}")
-            print(f"  the first time: rsync          {first:8.0f} ms")
-            print(f"  the first time: sync-up        {first_ours:8.0f} ms")
-            print(f"  ratio                          {once:8.2f}     at most 1.15")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            what = f"run-shell -- true at a dock, {count:,} files, nothing to sync"
+            yield Row(what, "rsync, docker run --rm, rsync", theirs, ours, WANTED[count])
+            what = f"sync-up as a command, {count:,} files, the first time"
+            yield Row(what, "rsync -a", first, first_ours, 1.15)

@@ -1,4 +1,4 @@
-"""`python -m bench.run`: `run-shell -- true` beside what it does, bare."""
+"""`run-shell -- true` beside what it does, bare."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+
+from bench.row import Row
 
 RUNS = 30
 LAUNCHER = str(Path(sys.executable).parent / "run-shell")
@@ -40,14 +42,11 @@ def in_turns(*actions: Callable[[], float]) -> list[float]:
 
 
 def base_image() -> str:
-    """The image that scripts/engine.sh has made; "" if there is none."""
-    try:
-        return Path(".cache/images").read_text().split()[0]
-    except (OSError, IndexError):
-        return ""
+    """The image that scripts/engine.sh has made."""
+    return Path(".cache/images").read_text().split()[0]
 
 
-def in_venv(home: Path, env: dict[str, str]) -> None:
+def in_venv(home: Path, env: dict[str, str]) -> Row:
     """The program itself, beside it."""
     root = home / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / ".venv/venv"], check=True)
@@ -55,14 +54,12 @@ def in_venv(home: Path, env: dict[str, str]) -> None:
         lambda: timed(["true"], root, env),
         lambda: timed([LAUNCHER, "--", "true"], root, env),
     )
-    print("run-shell -- true, in a virtual environment")
-    print(f"  the program itself       {bare:6.1f} ms")
-    print(f"  run-shell                {ours:6.1f} ms")
-    print(f"  over it                  {ours - bare:6.1f} ms  wanted: at most 80")
+    what = "run-shell -- true in a virtual environment"
+    return Row(what, "the program itself", bare, ours, 80, over=True)
 
 
-def in_docker(home: Path, env: dict[str, str], base: str) -> None:
-    """`docker run --rm` with the same mounts, beside it."""
+def in_docker(home: Path, env: dict[str, str], base: str) -> Iterator[Row]:
+    """`docker run --rm` with the same mounts, beside it, and the line that it prints."""
     root = home / "docker"
     words = [LAUNCHER, "--env", "docker", "--image", base]
     timed([*words, "--", "true"], root, env)
@@ -76,11 +73,9 @@ def in_docker(home: Path, env: dict[str, str], base: str) -> None:
         lambda: timed(shown, root, env),
         lambda: timed([*words, "--", "true"], root, env),
     )
-    print("run-shell -- true, in a container")
-    print(f"  docker run --rm          {bare:6.1f} ms  the base image, the same mounts")
-    print(f"  the printed command line {same:6.1f} ms")
-    print(f"  run-shell                {ours:6.1f} ms")
-    print(f"  ratio                    {ours / bare:6.2f}     wanted: at most 1.25")
+    what = "run-shell -- true in a container"
+    yield Row(what, "docker run --rm, the same mounts", bare, ours, 1.25)
+    yield Row(what, "docker run as it prints it", same, ours, 1.25)
     clean(root)
 
 
@@ -95,21 +90,12 @@ def clean(root: Path) -> None:
             )
 
 
-def main() -> int:
-    """Print the medians, taken in turns, and what they should not be above."""
+def rows() -> Iterator[Row]:
+    """What is found in a virtual environment and in a container of this machine."""
     with tempfile.TemporaryDirectory() as top:
         home = Path(top)
         env = {"HOME": top, "PATH": os.environ["PATH"], "USER": "bench"}
         for name in ("venv", "docker"):
             (home / name).mkdir()
-        in_venv(home, env)
-        base = base_image()
-        if base:
-            in_docker(home, env, base)
-        else:
-            print("no image for containers: `make engine`")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        yield in_venv(home, env)
+        yield from in_docker(home, env, base_image())

@@ -1,7 +1,4 @@
-"""`python -m bench.sync`: the sync beside bare rsync, over the same connection; and its memory.
-
-As root: the far side is a throw-away unix user, reached by an sshd on a loopback address.
-"""
+"""The sync itself beside bare rsync, over the same connection; and its memory."""
 
 from __future__ import annotations
 
@@ -10,10 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
+
+from bench.row import Row
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -64,7 +63,7 @@ def rsync(far: Far, pair: Pair, target: Path) -> None:
     subprocess.run(argv, check=True)
 
 
-def measure(far: Far, top: Path, count: int, runs: int) -> None:
+def measure(far: Far, top: Path, count: int, runs: int) -> Iterator[Row]:
     """Both in turns: into an empty directory, and with nothing to do."""
     times: dict[str, list[float]] = {name: [] for name in ("first", "first*", "none", "none*")}
     source = Pair(far, top / str(count))
@@ -79,33 +78,23 @@ def measure(far: Far, top: Path, count: int, runs: int) -> None:
             times["none"].append(taken(partial(rsync, far, pair, bare)))
             times["none*"].append(taken(pair.sync_up))
     for name, wanted in (("first", 1.15), ("none", 1.2 if count < 100_000 else 1.3)):
+        what = {"first": "the first time", "none": "nothing to do"}[name]
         plain, ours = median(times[name]), median(times[f"{name}*"])
-        what = {"first": "first sync", "none": "nothing to do"}[name]
-        print(
-            f"  {count:7,} files, {what:14} rsync {plain:7.0f} ms  sync-up {ours:7.0f} ms"
-            f"  ratio {ours / plain:5.2f}  wanted: at most {wanted}"
-        )
+        yield Row(f"the sync, {count:,} files, {what}", "rsync -a", plain, ours, wanted)
 
 
-def memory() -> None:
-    """What a sync with a million files in its manifest needs, and the manifest's size."""
+def memory() -> str:
+    """What a sync with a million files in its manifest needs, and the manifest's size; in words."""
     with tempfile.TemporaryDirectory() as name:
         argv = [sys.executable, "-c", MEMORY, name, str(ENTRIES)]
         subprocess.run([*argv, "write"], check=True)
         peak = int(subprocess.check_output([*argv, "read"])) / 1024
         size = os.path.getsize(f"{name}/manifest") / 1e6
-    print(f"  {ENTRIES:,} files: manifest {size:.0f} MB, memory {peak:.0f} MiB")
+    return f"{ENTRIES:,} files: the manifest has {size:.0f} MB, the sync takes {peak:.0f} MiB."
 
 
-def main() -> int:
-    """Print the medians, taken in turns, and their ratios."""
-    print(f"sync-up beside rsync -a, load {os.getloadavg()[0]:.1f}")
+def rows(quick: bool) -> Iterator[Row]:
+    """What is found, for each number of files."""
     with machine() as far, tempfile.TemporaryDirectory() as top:
-        for count, runs in COUNTS.items():
-            measure(far, Path(top), count, runs)
-    memory()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        for count, runs in [*COUNTS.items()][: 1 if quick else 2]:
+            yield from measure(far, Path(top), count, runs)
