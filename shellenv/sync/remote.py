@@ -1,4 +1,5 @@
-"""The far end of a sync: one shell at the dock that runs our small scripts, one after the other.
+"""The far end of a sync: one shell at the dock that runs our small scripts, one after the other
+(shell/sync.sh).
 
 It needs what every Linux dock has: sh, GNU find and coreutils, gzip, flock (util-linux) and rsync.
 The shell holds a lock as long as it lives, and it ends when the connection does: its stdin is over.
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from shellenv.errors import ShellenvError
+from shellenv.installation import static_dir
 from shellenv.sync import entry
 from shellenv.sync.channel import Channel, Loan
 
@@ -33,72 +35,6 @@ if TYPE_CHECKING:
 
     from shellenv.sync.ignore import Rules
     from shellenv.sync.wish import Wish
-
-OLD = '/data/workspaces/"$user"/code/@NAME@'
-"""Where dockerutils 2.0.7 kept a project's files."""
-
-# rsync leaves its stdin and stdout such that nobody can wait for them any more: it has others
-_BOOT = """\
-set -f; umask 022; LC_ALL=C; export LC_ALL
-answer() { { (eval "$1"); printf '\\0\\0%s' "$?"; } | gzip -1; }
-# Run a command for the paths that come in $1 bytes. All of them are read, as what follows are
-# scripts. It fails if anything of it was killed: what it has said would pass for all there is.
-each() {
-  { said=$({ head -c "$1" | { gzip -d; echo "$?" >&5; } | {
-    [ -z "$directory" ] || xargs -0r sh -c "exec $2" sh >&6 2>/dev/null
-    echo "$?" >&5; cat; }
-  } 5>&1 >/dev/null); } 6>&1
-  case $said in "0
-0" | "0
-123") ;; *) exit 1 ;; esac
-}
-lend() {
-  read -r n && run=$(head -c "$n") || exit
-  { n=$(exec 5>&1 9>&-; sh -c 'echo $$; exec cat' <&3 | {
-    read -r in; eval "$run"; echo $? >&5; kill -s PIPE "$in"; } 3<&- | cat >&4)
-  } 3<&0 4>&1
-  case $n in 0 | 23 | 24) printf %s @TOKEN@ ;; *) exit ;; esac
-}
-stale() {
-  [ "$(head -n 2 "$own/owner")" = @OWNER@ ] && read -r old <"$own/holder" &&
-    grep -q "head -c" "/proc/$old/cmdline" && { kill -- "-$old" || kill "$old"; }
-} 2>/dev/null
-user=${LOGNAME:-$(id -un)}; remote=@ROOT@ name=@NAME@ state=
-case $remote in "~") remote=$HOME ;; "~/"*) remote=$HOME/${remote#"~/"} ;; esac
-top=$remote/$user; root=$top/$name; own=$top/.shellenv/$name
-if [ @DRY@ = 0 ] || [ -d "$own" ]; then
-  [ -d "$own/tmp" ] || said=$(mkdir -p "$own/was" "$own/tmp" 2>&1) || state="cannot $said"
-  if [ -z "$state" ] && command -v flock >/dev/null; then
-    exec 9>>"$own/lock"
-    flock -n 9 || { stale; flock -w 10 9; } || state=busy
-    [ -n "$state" ] || echo "$$" >"$own/holder"
-    [ ! -e "$own/moving" ] || flock -w 60 "$own/moving" true || state=moving
-  else
-    state=${state:-"cannot lock: flock is not installed"}
-  fi
-fi
-command -v rsync >/dev/null || state="no rsync"
-answer 'printf "%s\\0" "${state:-ok}" "$user" "$root" "$own"
-  [ ! -e "$own/owner" ] || cat "$own/owner"; printf "\\0"
-  if [ -d "$root" ]; then
-    set +f; held=empty
-    for one in "$root"/* "$root"/.[!.]* "$root"/..?*; do
-      if [ -e "$one" ] || [ -L "$one" ]; then held=full; break; fi
-    done
-    printf $held
-  fi
-  printf "\\0"; [ -d @OLD@ ] && printf %s @OLD@; printf "\\0"
-  [ ! -d "$own/new" ] || printf new; printf "\\0"
-  for one in "$own/was"/*; do [ ! -d "$one" ] || echo "${one##*/}"; done'
-while IFS= read -r n; do
-  case $n in
-    @TOKEN@\\ lend) lend ;;
-    @TOKEN@\\ *) answer "$(head -c "${n#* }")" ;;
-    *) exit 1 ;;
-  esac
-done
-"""
-
 
 # Where the disk is full, find is asked once more, and what it says goes over the line
 _LISTING = """\
@@ -200,20 +136,13 @@ class Remote:
     it ends the far shell."""
 
     def __init__(self, wish: Wish, owner: Owner, channel: Channel | None = None) -> None:
-        name = wish.name
         self.label = wish.label or wish.ssh[-1].rpartition("@")[2]
-        script = _BOOT.replace("@OLD@", OLD).replace("@ROOT@", shlex.quote(wish.remote_root))
-        script = script.replace("@NAME@", shlex.quote(name)).replace("@DRY@", str(int(wish.dry)))
         self._token = os.urandom(16).hex().encode()
-        script = script.replace("@TOKEN@", self._token.decode())
-        # Our own lock here says that no sync of ours is at work: whoever holds the lock there as
-        # us is left over from a connection that broke, and is ended
-        script = script.replace("@OWNER@", shlex.quote(f"{owner.id}\n{owner.machine}"))
         usable = channel is not None and channel.is_fresh and channel.ssh == wish.ssh
         self._channel = channel if channel and usable else Channel(wish.ssh)
         self._sender: threading.Thread | None = None
         try:
-            self._send(_counted(script))
+            self._send(_counted(_script(wish, owner, self._token)))
         except BaseException:
             self.close()
             raise
@@ -432,6 +361,24 @@ class Remote:
             f"the connection to {self.label} is lost" + (f": {said}" if said else ""),
             "the next sync finds out how far this one came",
         )
+
+
+def _script(wish: Wish, owner: Owner, token: bytes) -> str:
+    """What the far shell runs.
+
+    It is told who we are, because our own lock here says that no sync of ours is at work: whoever
+    holds the lock there as us is left over from a connection that broke.
+    """
+    values = {
+        "remote": wish.remote_root,
+        "name": wish.name,
+        "dry": str(int(wish.dry)),
+        "owner": f"{owner.id}\n{owner.machine}",
+        "token": token.decode(),
+    }
+    lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+    with open(f"{static_dir()}/sync.sh", encoding="utf-8") as stream:
+        return "\n".join([*lines, stream.read()])
 
 
 def _counted(script: str) -> bytes:
