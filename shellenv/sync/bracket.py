@@ -12,7 +12,6 @@ from contextlib import closing
 from typing import Generic, TypeVar
 
 from shellenv.context import Context
-from shellenv.errors import ShellenvError
 from shellenv.sync import (
     aside,
     compare,
@@ -29,12 +28,13 @@ from shellenv.sync import (
     transfer,
     tree,
 )
-from shellenv.sync.channel import Channel, Loan
+from shellenv.sync.channel import Channel
 from shellenv.sync.ignore import Rule
 from shellenv.sync.ledger import Ledger
 from shellenv.sync.manifest import Intent, Manifest, Store
+from shellenv.sync.mover import Mover
 from shellenv.sync.remote import Listing, Place, Remote
-from shellenv.sync.wish import UP, EmptiedError, Outcome, Wish, unwatched
+from shellenv.sync.wish import UP, EmptiedError, Outcome, Wish
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ class _Sync:
         self.stamp = time.strftime("%Y%m%dT%H%M%S")
         self.id = f"{self.stamp}-{os.urandom(3).hex()}"
         self.taken: set[bytes] = set()
-        self.problem: ShellenvError | None = None
+        self.mover = Mover(ctx, wish, direction, store)
 
     def recover(self, scans: tuple[recovery.Scan, recovery.Scan]) -> None:
         """Tidy up after a sync that was cut off."""
@@ -182,48 +182,21 @@ class _Sync:
     def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
         """Bring everything up. None if that cannot be: the usual way is left."""
         load = first.load(here.records, self.wish.rules)
-        if len(load.records) < _MANY or len(load.excluded) > _MANY:
+        if not load.is_worth_it:
             return None
-        sizes = list(map(entry.size_of, load.records))
-        command = transfer.push_all(
-            self.wish.ssh,
-            self.wish.root,
-            self.there.own,
-            self.store.files,
-            self.wish.rules.pruned,
-            again=self.there.begun,
-            sparse=max(sizes) >= _LARGE,
-            few=len(sizes) < _LOTS,
-        )
-        ours: dict[bytes, bytes] = {}
-
-        def index() -> None:
-            ours.update(first.by_name(load.records, here.time))
-
-        paths = transfer.excluded(load.excluded)
-        with self.remote.lent(first.LISTING) as loan:
-            status = self._rsync(command, paths, sum(sizes), index, loan)
-        if not loan.over:
-            raise self.problem or self.remote.lost()
-        arrived = first.look(self.remote.rest(), ours, self.wish.rules)
-        if status not in _SOME:
-            arrived = None
-        if arrived is not None:
-            # not durable: it matters for a moment, if we are killed, and fsync may take long
-            result = Manifest(arrived.here, arrived.there, self.stamp, self.id)
-            self.store.prepare(result, durable=False)
-        if arrived is None or not first.put_in_place(self.remote):
-            self.store.withdraw()
-            first.discard(self.remote)
+        arrived = first.bring(load, here.time, self.wish, self.there, self.remote, self.mover)
+        if arrived is None:
             return None
-        self.store.commit()
+        result = Manifest(arrived.here, arrived.there, self.stamp, self.id)
+        if not first.keep(self.remote, self.store, result):
+            return None
         return outcome._replace(
             sent=tuple(arrived.done),
             failed=tuple(arrived.failed),
             left_alone=tuple(load.special),
             left_out=self._counted(load.left_out),
-            size=sum(sizes),
-            problem=self.problem,
+            size=load.size,
+            problem=self.mover.problem,
         )
 
     def _counted(self, left_out: Mapping[bytes, Rule]) -> Counter[Rule]:
@@ -341,7 +314,6 @@ class _Sync:
             aside.forget(self.remote, self.id)
         done = set(received.done) - set(copied)
         parked = _parked(name for name in done if ledger.paths[name].here is None)
-        self.problem = sent.problem or self.problem or received.problem
         return outcome._replace(
             sent=tuple(sent.done),
             received=tuple(sorted(done)),
@@ -350,7 +322,7 @@ class _Sync:
             conflicts=tuple(sorted({**parked, **copies, **sent.rescued, **received.kept}.items())),
             failed=tuple(sorted([*sent.failed, *received.failed])),
             size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
-            problem=self.problem,
+            problem=sent.problem or self.mover.problem or received.problem,
         )
 
     def _has_other_names(self, name: bytes) -> bool:
@@ -362,7 +334,7 @@ class _Sync:
 
     def _push(self, names: list[bytes]) -> None:
         sparse = _is_large(names, self.ledger.here)
-        self._rsync(
+        self.mover.run(
             transfer.push(
                 self.wish.ssh,
                 self.wish.root,
@@ -407,42 +379,13 @@ class _Sync:
                 staging = os.fsdecode(self.root + b"/" + yard.inside)
                 sparse = _is_large(files, there)
                 ssh, source = self.wish.ssh, self.there.root
-                trust = transfer.must_trust(files, self._env())
+                trust = transfer.must_trust(files, self.mover.env)
                 command = transfer.pull(ssh, source, staging, self.wish.root, sparse, trust)
-                self._rsync(command, files, _size(files, there))
+                self.mover.run(command, files, _size(files, there))
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
             yard.clear()
         return received
-
-    def _rsync(
-        self,
-        command: list[str],
-        names: Iterable[bytes],
-        size: int,
-        meanwhile: Callable[[], None] | None = None,
-        loan: Loan | None = None,
-    ) -> int:
-        """Run it, note what it complains of, and return its status."""
-        import shlex
-
-        files = self.store.files
-        command = [f"--files-from={files}" if w == "--files-from=-" else w for w in command]
-        self.wish.explain(shlex.join(command))
-        env = self._env()
-        show = self.wish.watch or unwatched
-        with show(f"sync-{self.direction}", size) as update:
-            lock = [self.store.lock]
-            moved = transfer.run(command, files, names, env, lock, update, meanwhile, loan)
-        if moved.status not in (0, 24):
-            self.problem = self.problem or ShellenvError(
-                f"rsync: {moved.said.removeprefix('rsync: ') or f'status {moved.status}'}",
-                "what was not brought over is brought over by the next sync",
-            )
-        return moved.status
-
-    def _env(self) -> dict[str, str]:
-        return dict(self.ctx.shell_env or self.ctx.env)
 
     # --- what is kept ---------------------------------------------------------------------------
 
@@ -470,25 +413,13 @@ def _parked(names: Iterable[bytes]) -> dict[bytes, bytes]:
     return {found[1]: name for name in names if (found := _COPY.fullmatch(name))}
 
 
-_SOME = (0, 23, 24)
-"""rsync's statuses for: all, some, or all that were still there have been brought over."""
-
 _PAYS = 5000
 """Records from which on it pays to keep a listing there."""
-
-_MANY = 100
-"""Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""
-
-_LOTS = 100_000
-"""Paths from which on rsync is not to list all of them before it sends the first."""
-
-_LARGE = 1 << 26
-"""Bytes from which on holes in a file matter."""
 
 
 def _is_large(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> bool:
     """Is any of these files so large that holes in it would matter?"""
-    return any(entry.size_of(records[name]) >= _LARGE for name in names if name in records)
+    return any(entry.size_of(records[name]) >= transfer.LARGE for name in names if name in records)
 
 
 def _size(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> int:

@@ -12,22 +12,33 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import entry
+from shellenv.sync import entry, transfer
 from shellenv.sync.ignore import Rule, Rules
 from shellenv.sync.ledger import sift
-from shellenv.sync.remote import LostError, Remote, nanoseconds
+from shellenv.sync.manifest import Manifest, Store
+from shellenv.sync.mover import Mover
+from shellenv.sync.remote import LostError, Place, Remote, nanoseconds
+from shellenv.sync.wish import Wish
 
 
 class Load(NamedTuple):
     """What goes up, as records; what is left out, by which rule; and what is never synced.
 
-    `excluded` are the paths that rsync must be told: those that no pattern of its says.
+    `excluded` are the paths that rsync must be told: those that no pattern of its says. `size` is
+    the bytes of all, `largest` those of the largest.
     """
 
     records: list[bytes]
     left_out: dict[bytes, Rule]
     special: list[bytes]
     excluded: list[bytes]
+    size: int
+    largest: int
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Is it faster to let rsync walk the tree than to give it a list of paths?"""
+        return len(self.records) >= _MANY and len(self.excluded) <= _MANY
 
 
 def load(scan: list[bytes], rules: Rules) -> Load:
@@ -44,7 +55,9 @@ def load(scan: list[bytes], rules: Rules) -> Load:
     if excluded:
         records = [record for record in records if entry.path_of(record) not in left_out]
         special = [path for path in special if path not in left_out]
-    return Load(records, left_out, special, [*special, *excluded])
+    sizes = list(map(entry.size_of, records))
+    total, largest = sum(sizes), max(sizes, default=0)
+    return Load(records, left_out, special, [*special, *excluded], total, largest)
 
 
 class Arrived(NamedTuple):
@@ -58,6 +71,62 @@ class Arrived(NamedTuple):
     there: list[bytes]
     done: list[bytes]
     failed: list[bytes]
+
+
+def bring(
+    load: Load, at: int, wish: Wish, there: Place, remote: Remote, mover: Mover
+) -> Arrived | None:
+    """Bring it all into `new`, where it waits to be kept; `at` is the time of the scan here.
+
+    None if that cannot be; then nothing of it is left. Raises ShellenvError if the connection is
+    lost, and what `Mover.run` raises; then the next sync goes on.
+    """
+    ours: dict[bytes, bytes] = {}
+
+    def index() -> None:
+        ours.update(by_name(load.records, at))
+
+    command = transfer.push_all(
+        wish.ssh,
+        wish.root,
+        there.own,
+        mover.files,
+        wish.rules.pruned,
+        again=there.begun,
+        sparse=load.largest >= transfer.LARGE,
+        few=len(load.records) < _LOTS,
+    )
+    with remote.lent(LISTING) as loan:
+        status = mover.run(command, transfer.excluded(load.excluded), load.size, index, loan)
+    if not loan.over:
+        raise mover.problem or remote.lost()
+    arrived = look(remote.rest(), ours, wish.rules)
+    if arrived is None or status not in _SOME:
+        discard(remote)
+        return None
+    return arrived
+
+
+def keep(remote: Remote, store: Store, result: Manifest) -> bool:
+    """Put what has come in its place, and remember it. If that cannot be, nothing of it is left."""
+    # not durable: it matters for a moment, if we are killed, and fsync may take long
+    store.prepare(result, durable=False)
+    if put_in_place(remote):
+        store.commit()
+        return True
+    store.withdraw()
+    discard(remote)
+    return False
+
+
+_SOME = (0, 23, 24)
+"""rsync's statuses for: all, some, or all that were still there have been brought over."""
+
+_MANY = 100
+"""Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""
+
+_LOTS = 100_000
+"""Paths from which on rsync is not to list all of them before it sends the first."""
 
 
 def by_name(records: Iterable[bytes], at: int) -> dict[bytes, bytes]:

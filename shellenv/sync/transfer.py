@@ -24,6 +24,9 @@ COMMON = (
     "--timeout=60",
 )
 
+LARGE = 1 << 26
+"""Bytes from which on holes in a file matter."""
+
 
 class Moved(NamedTuple):
     """What came of an rsync: its status and last words; 0 if all went well."""
