@@ -82,10 +82,10 @@ def find(root: str, install: str = "") -> Dependencies:
     if requirements:
         contents.update(_included(root, REQUIREMENTS, contents[REQUIREMENTS]))
     installable = "setup.py" in contents or _is_package(contents.get("pyproject.toml", b""))
-    if not (tool or requirements or installable):
-        contents.clear()
     more = _words(install)
-    contents.update(_included(root, "", os.fsencode(" ".join(more).replace(" -", "\n-"))))
+    if not (tool or requirements or installable or "--group" in install):
+        contents.clear()
+    contents.update(_included(root, "", _lines(more)))
     return Dependencies(tool, requirements, installable, tuple(sorted(contents.items())), more)
 
 
@@ -142,24 +142,50 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
     beside the environment.
     """
     by_pip = found.installable and found.tool not in ("uv", "poetry")
+    content = dict(found.contents)
     lines = [] if by_pip else [IMPORTABLE]
     if found.tool:
         lines += _bootstrap(found.tool, tools)
         lines.append(
             {
-                "uv": UV_SYNC,
+                "uv": UV_SYNC + _members(content.get("pyproject.toml", b"")),
                 "poetry": "poetry install --no-interaction",
                 "pipenv": "PIPENV_VERBOSITY=-1 pipenv sync --dev",
             }[found.tool]
         )
-    wanted = [*(["-r", REQUIREMENTS] if found.requirements else [])]
-    if by_pip:
-        wanted += ["-e", "."]
-    wanted += map(shlex.quote, found.more)
-    if wanted:
-        pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"
-        lines.append(" ".join([pip, *wanted]))
+    first = ["-r", REQUIREMENTS] if found.requirements else []
+    then = ["-e", "."] if by_pip else []
+    files, others = _by_kind(found.more)
+    calls = [[*first, *then, *found.more]]
+    if any(HASH.search(text) for text in content.values()):
+        # For pip one hash means that everything has one, and a directory cannot.
+        calls = [[*first, *files], [*then, *others]]
+    pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"
+    lines += [" ".join([pip, *map(shlex.quote, call)]) for call in calls if call]
     return lines
+
+
+HASH = re.compile(rb"\s--hash[ =]|^\s*--require-hashes", re.M)
+"""How a requirements file has hashes; lock files say it otherwise."""
+
+
+def _by_kind(words: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Words for pip: the requirements files, and the others."""
+    files: list[str] = []
+    others: list[str] = []
+    for before, word in zip(("", *words), words, strict=False):
+        is_file = before in ("-r", "--requirement") or word.startswith(("-r", "--requirement"))
+        (files if is_file else others).append(word)
+    return files, others
+
+
+WORKSPACE = b"[tool.uv.workspace]"
+
+
+def _members(pyproject: bytes) -> str:
+    """uv's option for a workspace whose root is no package: it would install none of it."""
+    virtual = re.search(rb"^\s*\[\s*project\s*\]", pyproject, re.M) is None
+    return " --all-packages" if virtual and WORKSPACE in pyproject else ""
 
 
 def _bootstrap(tool: str, tools: str) -> list[str]:
@@ -182,13 +208,29 @@ def _read(path: str) -> bytes | None:
 
 INCLUDE = re.compile(rb"^\s*(?:-r|-c|--requirement|--constraint)[ =]*([^\s#]+)", re.M)
 
+LOCAL = re.compile(
+    rb"^[ \t]*(?:(?:-e|--editable)[ =]*([^\s#;\[]+)|([^\s#;\[@:]*/[^\s#;\[]*|\.{1,2}(?=[\s\[]|$)))",
+    re.M,
+)
+"""A path in place of a name. Unlike those of included files it is relative to the root."""
+
+
+def _lines(words: tuple[str, ...]) -> bytes:
+    """Words for pip as a requirements file has them."""
+    return os.fsencode(" ".join(words).replace(" -", "\n-"))
+
 
 def _included(root: str, name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     """The files that a requirements file includes, and those that they do (pip: requirements
-    file format). Paths are relative to the file that names them."""
+    file format), with what says what the directories need that it names. Paths are relative to the
+    file that names them."""
     waiting, seen = [(name, content)], {name}
     while waiting:
         name, content = waiting.pop()
+        for directory in _locals(content):
+            for path in (directory, *(os.path.normpath(f"{directory}/{n}") for n in PROJECT)):
+                if (found := _read(os.path.join(root, path))) is not None:
+                    yield path, found
         for match in INCLUDE.findall(content):
             path = os.path.normpath(os.path.join(os.path.dirname(name), os.fsdecode(match)))
             found = None if path in seen or "://" in path else _read(os.path.join(root, path))
@@ -196,6 +238,62 @@ def _included(root: str, name: str, content: bytes) -> Iterator[tuple[str, bytes
                 seen.add(path)
                 waiting.append((path, found))
                 yield path, found
+
+
+def _locals(content: bytes) -> Iterator[str]:
+    for editable, other in LOCAL.findall(content):
+        path = os.fsdecode(editable or other)
+        if "://" not in path:
+            yield os.path.normpath(path)
+
+
+MEMBER = "workspace = true"
+"""How a member of uv's workspace refers to others."""
+
+BESIDE_IT = re.compile(rb"\{[^}\n]*\bpath\s*=\s*[\"'](\.\./[^\"']*)")
+"""How poetry and uv write that a dependency is a directory beside the project."""
+
+
+def outside(found: Dependencies) -> tuple[str, str]:
+    """The first thing that the project asks for and that is not in its own directory, and the file
+    that says so; both "" if there is none."""
+    pyproject = dict(found.contents).get("pyproject.toml", b"")
+    member = found.tool != "uv" and WORKSPACE not in pyproject
+    if member and re.search(rb"\{\s*workspace\s*=\s*true", pyproject):
+        return MEMBER, "pyproject.toml"
+    if match := BESIDE_IT.search(pyproject):
+        return os.fsdecode(match[1]), "pyproject.toml"
+    texts = [(file, text) for file, text in found.contents if file.endswith(".txt")]
+    for file, text in (*texts, ("[shellenv.run] install", _lines(found.more))):
+        path = next((path for path in _locals(text) if path.startswith("..")), None)
+        if path is not None:
+            return path, file
+    return "", ""
+
+
+def refuse_outside(root: str, found: Dependencies, who: str) -> None:
+    """Raise a ShellenvError if the project asks for what is not in its own directory; `who` has no
+    access to that."""
+    what, file = outside(found)
+    if what:
+        top = _around(root, what)
+        raise ShellenvError(
+            f"{file} has {what}, but {who} has nothing from outside of {root}",
+            f"make {top} the project: by setup-venv there, or by "
+            f"~/.config/shellenv/projects/{os.path.basename(top)}.cfg, which may be empty",
+        )
+
+
+def _around(root: str, what: str) -> str:
+    """The directory that has both the project and what it asks for."""
+    if what != MEMBER:
+        return os.path.commonpath([root, os.path.normpath(f"{root}/{what}")])
+    above = root
+    while above != "/":
+        above = os.path.dirname(above)
+        if os.path.exists(f"{above}/uv.lock"):
+            return above
+    return os.path.dirname(root)
 
 
 def _is_package(pyproject: bytes) -> bool:

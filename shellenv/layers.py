@@ -108,6 +108,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
     found, image = (None if anew else _inspect(engine, tag) for tag in reversed(tags))
     if found is not None:
         return found
+    dependencies.refuse_outside(recipe.root, recipe.dependencies, "a container")
     source = recipe.base.reference
     if image is None:
         say(f"shellenv: making {tags[0]} from {source}, once")

@@ -174,6 +174,8 @@ def _install(
 ) -> None:
     cache = paths.cache_dir(ctx) or "/tmp/shellenv"
     uv = shutil.which("uv", path=env.get("PATH")) is not None
+    if not uv and dependencies.outside(needed)[0] == dependencies.MEMBER:
+        dependencies.refuse_outside(root, needed, "pip")  # which would ask the index for it
     lines = ["set -e", *dependencies.commands(needed, uv, f"{cache}/tools")]
     active = {**env, "VIRTUAL_ENV": path, "PATH": f"{path}/bin:{env.get('PATH', os.defpath)}"}
     active.pop("PYTHONHOME", None)

@@ -11,7 +11,7 @@ from places import context, file
 
 from shellenv import baseimage, config, dockerfile, engine
 from shellenv.baseimage import Base, Build
-from shellenv.dependencies import commands, find
+from shellenv.dependencies import commands, find, refuse_outside
 from shellenv.errors import ShellenvError
 
 # --- dependencies ---------------------------------------------------------------------------------
@@ -74,6 +74,80 @@ def test_a_project_that_can_be_installed_is_so_in_an_editable_way(tmp_path: Path
     assert commands(find(str(tmp_path)), uv=True, tools="") == [
         "uv pip install -r requirements.txt -e ."
     ]
+
+
+def test_requirements_with_hashes_are_installed_before_what_has_none(tmp_path: Path) -> None:
+    file(tmp_path / "setup.py")
+    file(tmp_path / "dev.txt", "pytest==9.0.0\n")
+    file(tmp_path / "requirements.txt", "six==1.17.0 \\\n    --hash=sha256:00\n")
+    assert install(tmp_path) == [f"{PIP} -r requirements.txt", f"{PIP} -e ."]
+    added = commands(find(str(tmp_path), "-r dev.txt -e .[test]"), uv=False, tools="")
+    assert added == [f"{PIP} -r requirements.txt -r dev.txt", f"{PIP} -e . -e '.[test]'"]
+
+
+def test_directories_that_are_installed_count_with_what_they_ask_for(tmp_path: Path) -> None:
+    text = "-e ./libs/a[x]\nvendor/b ; python_version > '3'\n./vendor/c.whl\nd/e @ https://f/g\n"
+    file(tmp_path / "requirements.txt", text)
+    for name in ("libs/a/setup.py", "vendor/b/pyproject.toml", "vendor/b/b.py", "vendor/c.whl"):
+        file(tmp_path / name)
+    file(tmp_path / "libs" / "d" / "setup.cfg")
+    found = ["libs/a/setup.py", "requirements.txt", "vendor/b/pyproject.toml", "vendor/c.whl"]
+    assert paths(tmp_path) == found
+    added = find(str(tmp_path), "-e libs/d").contents
+    assert "libs/d/setup.cfg" in dict(added)
+
+
+def test_a_group_of_dependencies_counts_as_it_is_written(tmp_path: Path) -> None:
+    file(tmp_path / "pyproject.toml", "[dependency-groups]\ntest = ['pytest']\n")
+    assert paths(tmp_path) == []
+    assert [path for path, _ in find(str(tmp_path), "--group test").contents] == ["pyproject.toml"]
+
+
+def test_a_workspace_whose_root_is_no_package_is_installed_whole(tmp_path: Path) -> None:
+    file(tmp_path / "uv.lock")
+    file(tmp_path / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['packages/*']\n")
+    assert install(tmp_path)[0].endswith(" --all-packages")
+    file(tmp_path / "pyproject.toml", "[project]\nname = 'a'\n[tool.uv.workspace]\n")
+    assert not install(tmp_path)[0].endswith(" --all-packages")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what", "top"),
+    [
+        ("requirements.txt", "six\n-e ../../libs/b\n", "../../libs/b", "."),
+        ("requirements.txt", "../b[x]\n", "../b", "apps"),
+        (
+            "pyproject.toml",
+            "[build-system]\n[tool.poetry.dependencies]\nb = {path = '../b'}\n",
+            "../b",
+            "apps",
+        ),
+        (
+            "pyproject.toml",
+            "[project]\n[tool.uv.sources]\nb = { workspace = true }\n",
+            "workspace = true",
+            ".",
+        ),
+    ],
+)
+def test_a_project_that_needs_what_is_beside_it_is_refused_where_that_is_not(
+    tmp_path: Path, name: str, text: str, what: str, top: str
+) -> None:
+    root = tmp_path / "apps" / "a"
+    file(root / name, text)
+    file(tmp_path / "uv.lock")
+    with pytest.raises(ShellenvError) as caught:
+        refuse_outside(str(root), find(str(root)), "a container")
+    assert caught.value.message.startswith(f"{name} has {what}, but a container has nothing")
+    assert caught.value.hint.startswith(f"make {tmp_path / top} the project: by setup-venv there")
+
+
+def test_a_project_that_has_all_it_needs_is_not_refused(tmp_path: Path) -> None:
+    file(tmp_path / "requirements.txt", "-e ./b\n-r sub/c.txt\n--find-links ../wheels\n")
+    file(tmp_path / "sub" / "c.txt", "-r ../d.txt\n")
+    file(tmp_path / "pyproject.toml", "[tool.uv.sources]\nb = { workspace = true }\n")
+    file(tmp_path / "uv.lock")
+    refuse_outside(str(tmp_path), find(str(tmp_path)), "a container")
 
 
 @pytest.mark.parametrize(
