@@ -9,6 +9,14 @@ refuse() {
   exit "$1"
 }
 
+# knows TERM: at a terminal that the image has no description of, full-screen programs do not start
+knows() {
+  for SHELLENV_FILE in /usr/share/terminfo/?/"$1" /lib/terminfo/?/"$1" /etc/terminfo/?/"$1" ~/.terminfo/?/"$1"; do
+    [ ! -e "$SHELLENV_FILE" ] || return 0
+  done
+  return 1
+}
+
 umask "${SHELLENV_UMASK:-0022}"
 if [ -n "$SHELLENV_SIZE" ]; then
   # The client sets it, too, but only once the command runs.
@@ -35,7 +43,10 @@ if [ -n "$SHELLENV_PIPE" ]; then
       ;;
   esac
 fi
-unset SHELLENV_UMASK SHELLENV_SIZE SHELLENV_PIPE SHELLENV_WAITED SHELLENV_CODE
+if [ -t 1 ] && ! knows "$TERM" && knows xterm-256color; then
+  TERM=xterm-256color
+fi
+unset SHELLENV_UMASK SHELLENV_SIZE SHELLENV_PIPE SHELLENV_WAITED SHELLENV_CODE SHELLENV_FILE
 
 if [ $# -gt 0 ]; then
   case $1 in

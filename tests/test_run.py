@@ -547,6 +547,18 @@ def test_a_command_may_have_the_status_that_docker_has(container: Environment) -
         assert terminal.status() == 125
 
 
+@pytest.mark.parametrize(
+    ("own", "inside"), [("xterm-kitty", "xterm-256color"), ("xterm", "xterm"), ("dumb", "dumb")]
+)
+def test_a_terminal_that_the_image_does_not_know_is_one_that_it_knows(
+    container: Environment, own: str, inside: str
+) -> None:
+    with container.terminal() as terminal:
+        terminal.type(f"TERM={own} {container.words('sh', '-c', 'echo it is $TERM.')}")
+        terminal.expect(f"it is {inside}.\r\n")
+        terminal.wait()
+
+
 def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> None:
     with project.terminal() as terminal:
         terminal.type(project.words("bash", "-c", KILLER))
