@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from shellenv import files
@@ -13,6 +14,8 @@ from shellenv.errors import ShellenvError
 
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 PASSED_OVER = (
     *("features", "containerEnv", "remoteEnv", "mounts", "runArgs", "appPort", "privileged"),
@@ -42,13 +45,21 @@ class Base(NamedTuple):
     notice: str = ""
 
 
-def choose(config: Config, root: str, name: str, user: str, option: str = "") -> Base:
+def choose(
+    config: Config,
+    root: str,
+    name: str,
+    user: str,
+    option: str = "",
+    env: Mapping[str, str] = NOTHING,
+) -> Base:
     """The image by the rules, first match wins: `option` (--image), [shellenv.run] image, the
     project's one directory in docker/ or the one called base, devcontainer.json, the default.
 
-    Either of the first two may name a directory in docker/. Raises ShellenvError for a project
-    with several such directories of which none is named or called base, and for a devcontainer.json
-    that does not parse or names neither an image nor a build.
+    Either of the first two may name a directory in docker/. A devcontainer.json may refer to `env`,
+    the user's own environment. Raises ShellenvError for a project with several such directories of
+    which none is named or called base, and for a devcontainer.json that does not parse or names
+    neither an image nor a build.
     """
     if option:
         return _named(option, root, name, user, f"--image {option}")
@@ -56,7 +67,7 @@ def choose(config: Config, root: str, name: str, user: str, option: str = "") ->
     if entry is not None and entry.value:
         reason = f"[shellenv.run] image = {entry.value} ({entry.origin})"
         return _named(entry.value, root, name, user, reason)
-    own = sorted(own_images(root))
+    own = own_images(root)
     if len(own) == 1:
         return _named(own[0], root, name, user, f"docker/{own[0]} is the project's only image")
     if "base" in own:  # what dockerutils' users work in, beside those for notebooks and tests
@@ -70,22 +81,43 @@ def choose(config: Config, root: str, name: str, user: str, option: str = "") ->
     if os.path.isfile(dockerfile):
         reason = "docker/Dockerfile is the project's"
         return Base(f"{component(name)}:{tag(user)}", reason, Build(dockerfile, root))
-    for file in DEVCONTAINERS:
-        found = _devcontainer(root, file, name, user)
-        if found is not None:
-            return found
+    written = devcontainers(root)
+    if len(written) > 1 and written[0] not in DEVCONTAINERS:
+        names = ", ".join(file.split("/")[1] for file in written)
+        raise ShellenvError(
+            f".devcontainer has several: {names}",
+            "name an image: run-shell --image IMAGE, or [shellenv.run] image = IMAGE",
+        )
+    if written:
+        return _devcontainer(root, written[0], name, user, env)
     default = config.get("shellenv.run", "default_image")
     value = default.value if default else ""
     return Base(value, f"default_image = {value} ({default.origin if default else ''})")
 
 
-def own_images(root: str) -> Iterator[str]:
+def devcontainers(root: str) -> list[str]:
+    """The project's devcontainer.json files where editors look for them, the first before the
+    others, by their path from the root."""
+    inner = (f".devcontainer/{n}/devcontainer.json" for n in _names(f"{root}/.devcontainer"))
+    return [file for file in (*DEVCONTAINERS, *inner) if os.path.isfile(f"{root}/{file}")]
+
+
+def has_dockerfile(root: str) -> bool:
+    """Is there an image in the project's docker/? Many hold compose files only."""
+    return os.path.isfile(f"{root}/docker/Dockerfile") or bool(own_images(root))
+
+
+def own_images(root: str) -> list[str]:
     """The directories in the project's docker/ that have a Dockerfile."""
+    names = _names(f"{root}/docker")
+    return [name for name in names if os.path.isfile(f"{root}/docker/{name}/Dockerfile")]
+
+
+def _names(directory: str) -> list[str]:
     try:
-        names = os.listdir(f"{root}/docker")
+        return sorted(os.listdir(directory))
     except OSError:
-        return
-    yield from (name for name in names if os.path.isfile(f"{root}/docker/{name}/Dockerfile"))
+        return []
 
 
 def _named(image: str, root: str, name: str, user: str, reason: str) -> Base:
@@ -106,21 +138,18 @@ def tag(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip(".-")[:100] or "x"
 
 
-def _devcontainer(root: str, file: str, name: str, user: str) -> Base | None:
+def _devcontainer(root: str, file: str, name: str, user: str, env: Mapping[str, str]) -> Base:
     path = f"{root}/{file}"
-    try:
-        content = files.read_regular(path)
-    except OSError:
-        return None
     hint = "run-shell --image IMAGE goes without it"
     try:
-        found: Any = parse_jsonc(content.decode("utf-8-sig"))
-    except ValueError as error:
+        found: Any = parse_jsonc(files.read_regular(path).decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise ShellenvError(f"{path} does not parse: {error}", hint) from error
     if not isinstance(found, dict):
         raise ShellenvError(f"{path} is no JSON object", hint)
     passed_over = ", ".join(name for name in PASSED_OVER if found.get(name))
     notice = f"of {file} these do not count here: {passed_over}" if passed_over else ""
+    found = _filled(found, root, env)
     build = _object(found.get("build"))
     dockerfile = build.get("dockerfile") or build.get("dockerFile") or found.get("dockerFile")
     if isinstance(dockerfile, str):
@@ -140,7 +169,27 @@ def _devcontainer(root: str, file: str, name: str, user: str) -> Base | None:
     image = found.get("image")
     if isinstance(image, str) and image:
         return Base(image, f"{file} names it", notice=notice)
-    raise ShellenvError(f"{path} names neither an image nor a build", hint)
+    what = "is for docker compose" if "dockerComposeFile" in found else ""
+    raise ShellenvError(f"{path} {what or 'names neither an image nor a build'}", hint)
+
+
+VARIABLE = re.compile(r"\$\{(?:localEnv:(\w+)(?::([^}]*))?|(localWorkspaceFolder(?:Basename)?))\}")
+"""How a devcontainer.json refers to the machine that it is used on."""
+
+
+def _filled(value: Any, root: str, env: Mapping[str, str]) -> Any:
+    """A value of a devcontainer.json with its variables replaced."""
+
+    def replaced(match: re.Match[str]) -> str:
+        if match[3]:
+            return root if match[3] == "localWorkspaceFolder" else os.path.basename(root)
+        return env.get(match[1]) or match[2] or ""
+
+    if isinstance(value, str):
+        return VARIABLE.sub(replaced, value)
+    if isinstance(value, dict):
+        return {key: _filled(inner, root, env) for key, inner in value.items()}
+    return value
 
 
 def _object(value: Any) -> dict[str, Any]:

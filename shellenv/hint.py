@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from shellenv.config import Config
 from shellenv.project import Project
-
-IMAGE_SIGNS = ("docker", ".devcontainer", ".devcontainer.json")
-"""What, in a project's root, says that it has a docker image."""
 
 
 class Hint(NamedTuple):
@@ -73,8 +69,11 @@ def _chosen(
 
 def image_sign(root: str) -> str:
     """What in a project's root shows that it has a docker image: a path, or ""."""
-    paths = (f"{root.rstrip('/')}/{sign}" for sign in IMAGE_SIGNS)
-    return next((path for path in paths if os.path.exists(path)), "")
+    from shellenv.baseimage import devcontainers, has_dockerfile
+
+    if has_dockerfile(root):
+        return f"{root}/docker"
+    return next((f"{root}/{file.partition('/')[0]}" for file in devcontainers(root)), "")
 
 
 def other_machine(docker_host: str) -> str:

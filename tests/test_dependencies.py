@@ -194,9 +194,9 @@ def test_the_lock_of_a_whole_project_stands_for_everything_else(tmp_path: Path) 
 # --- base images ----------------------------------------------------------------------------------
 
 
-def choose(root: Path, text: str = "", option: str = "") -> Base:
+def choose(root: Path, text: str = "", option: str = "", **env: str) -> Base:
     settings = config.merge([config.read_layer("f", "/p", text.encode())])
-    return baseimage.choose(settings, str(root), "My Api", "me", option)
+    return baseimage.choose(settings, str(root), "My Api", "me", option, env)
 
 
 def test_where_nothing_names_an_image_it_is_the_default(tmp_path: Path) -> None:
@@ -243,6 +243,27 @@ def test_a_devcontainer_may_be_built(tmp_path: Path) -> None:
     args = (("A", "// no comment"), ("B", "1"))
     build = Build(f"{tmp_path}/Dockerfile", str(tmp_path), args, "dev")
     assert choose(tmp_path).build == build
+
+
+def test_a_devcontainer_may_refer_to_the_users_environment(tmp_path: Path) -> None:
+    text = """{"build": {"dockerfile": "Dockerfile", "args": {
+      "A": "${localEnv:A}", "B": "${localEnv:B:3-b}", "C": "${localEnv:C}",
+      "D": "${localWorkspaceFolderBasename}, ${localWorkspaceFolder}"}}}"""
+    file(tmp_path / ".devcontainer.json", text)
+    build = choose(tmp_path, A="a").build
+    assert build is not None
+    args = {"A": "a", "B": "3-b", "C": "", "D": f"{tmp_path.name}, {tmp_path}"}
+    assert dict(build.args) == args
+
+
+def test_a_devcontainer_may_be_in_a_directory_of_its_own(tmp_path: Path) -> None:
+    file(tmp_path / ".devcontainer" / "b" / "devcontainer.json", '{"image": "b"}')
+    assert choose(tmp_path) == Base("b", ".devcontainer/b/devcontainer.json names it")
+    file(tmp_path / ".devcontainer" / "a" / "devcontainer.json", '{"image": "a"}')
+    with pytest.raises(ShellenvError, match=r"\.devcontainer has several: a, b"):
+        choose(tmp_path)
+    file(tmp_path / ".devcontainer.json", '{"image": "c"}')
+    assert choose(tmp_path).reference == "c"
 
 
 def test_what_of_a_devcontainer_does_not_count_is_said(tmp_path: Path) -> None:
@@ -296,7 +317,8 @@ def test_an_image_does_not_depend_on_the_whole_project(tmp_path: Path) -> None:
     [
         ('{"image": ', "does not parse"),
         ("[]", "is no JSON object"),
-        ('{"dockerComposeFile": "c.yml"}', "names neither an image nor a build"),
+        ('{"dockerComposeFile": "c.yml"}', "is for docker compose"),
+        ("{}", "names neither an image nor a build"),
     ],
 )
 def test_a_devcontainer_that_is_of_no_use_is_said(tmp_path: Path, text: str, problem: str) -> None:

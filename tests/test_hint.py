@@ -87,10 +87,18 @@ def test_where_there_is_nothing_it_says_so() -> None:
     assert hint({}, settings(), None) == nothing
 
 
-@pytest.mark.parametrize("sign", ["docker/Dockerfile", ".devcontainer/devcontainer.json"])
-def test_a_project_with_a_docker_directory_or_a_devcontainer_has_an_image(
+SIGNS = (
+    *("docker/Dockerfile", "docker/dev/Dockerfile", ".devcontainer.json"),
+    *(".devcontainer/devcontainer.json", ".devcontainer/dev/devcontainer.json"),
+)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_project_with_a_dockerfile_in_docker_or_a_devcontainer_has_an_image(
     tmp_path: Path, sign: str
 ) -> None:
+    file(tmp_path / "docker" / "compose.yml")
+    file(tmp_path / ".devcontainer" / "Dockerfile")
     assert image_sign(str(tmp_path)) == ""
     file(tmp_path / sign)
     assert image_sign(str(tmp_path)) == f"{tmp_path}/{sign.split('/')[0]}"

@@ -66,7 +66,12 @@ class Docker:
             raise ShellenvError("/ cannot be mounted in a container", "go to a project's directory")
         self.account = _account(scene, place, self.target)
         self.base = baseimage.choose(
-            scene.found.config, project.root, project.name, self.account.user, scene.request.image
+            scene.found.config,
+            project.root,
+            project.name,
+            self.account.user,
+            scene.request.image,
+            scene.ctx.shell_env or scene.ctx.env,
         )
         key = layers.digest(project.root, *map(str, self.account))
         volume = f"shellenv-{baseimage.component(project.name)}-{key}"
