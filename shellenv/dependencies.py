@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from shellenv import files
+from shellenv.cli import say
 from shellenv.errors import ShellenvError
 from shellenv.shells import quote_posix
 
@@ -163,6 +164,16 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
     pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"
     lines += [" ".join([pip, *map(shlex.quote, call)]) for call in calls if call]
     return lines
+
+
+def tell(root: str, found: Dependencies) -> None:
+    """Say what is passed over, where that is all there is."""
+    conda = (name for name in ("environment.yml", "environment.yaml") if _read(f"{root}/{name}"))
+    if found.empty and (name := next(conda, "")):
+        say(
+            f"shellenv: {name} is conda's, of which nothing is installed",
+            "[shellenv.run] install says what pip is to install, image names one that has it all",
+        )
 
 
 HASH = re.compile(rb"\s--hash[ =]|^\s*--require-hashes", re.M)

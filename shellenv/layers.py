@@ -118,6 +118,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
     labels = {PROJECT: recipe.root}
     engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
     say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
+    dependencies.tell(recipe.root, recipe.dependencies)
     image = _second(engine, recipe, docker, image, tags[1])
     _prune(engine, recipe.root, tags[1])
     return image
@@ -173,7 +174,8 @@ class Docker:
         it fails."""
         labels = [word for k, v in self.labels.items() for word in ("--label", f"{k}={v}")]
         argv = [self.program(), "run", "-i", "--init", "--name", name, *labels, *words]
-        watch(title, argv, self.env, stdin=script.encode("utf-8", "surrogateescape"))
+        hint = "it says above why; [shellenv.run] setup adds to an image, --image takes another"
+        watch(title, argv, self.env, stdin=script.encode("utf-8", "surrogateescape"), hint=hint)
 
 
 def _first(

@@ -26,11 +26,12 @@ def watch(
     cwd: str = "/",
     stdin: bytes = b"",
     quiet: bool = False,
+    hint: str = "it says above why",
 ) -> None:
     """Run a program and show what it says on stderr; with `quiet` only if it fails.
 
-    Raises ShellenvError, after the last lines it said, if it fails or cannot be run. Whatever ends
-    us meanwhile ends it and its children first.
+    Raises ShellenvError, after the last lines it said, if it fails (then with `hint`) or cannot be
+    run. Whatever ends us meanwhile ends it and its children first.
     """
     import subprocess
 
@@ -70,7 +71,7 @@ def watch(
             raise
     if child.returncode:
         say(*last)
-        raise ShellenvError(f"{title} failed (status {child.returncode})", "it says above why")
+        raise ShellenvError(f"{title} failed (status {child.returncode})", hint)
 
 
 def raise_when_ended() -> None:

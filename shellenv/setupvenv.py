@@ -172,6 +172,7 @@ def _install(
     root: str,
     quiet: bool,
 ) -> None:
+    dependencies.tell(root, needed)
     cache = paths.cache_dir(ctx) or "/tmp/shellenv"
     uv = shutil.which("uv", path=env.get("PATH")) is not None
     if not uv and dependencies.outside(needed)[0] == dependencies.MEMBER:

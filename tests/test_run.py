@@ -375,6 +375,15 @@ def test_an_image_is_made_anew_when_that_is_asked_for(project: Environment) -> N
     assert project.ok("cat", "/made") != first
 
 
+def test_where_an_image_lacks_something_it_says_what_to_do(project: Environment) -> None:
+    write(project.root / "requirements.txt", "./no-such-thing\n")
+    with project.start("true") as child:
+        said = child.communicate(timeout=TIMEOUT)[1].decode().splitlines()
+    assert child.returncode == 1
+    assert said[-2] == "shellenv: installing requirements.txt failed (status 1)"
+    assert said[-1].startswith("it says above why; [shellenv.run] setup adds to an image")
+
+
 def test_an_installed_project_is_the_one_that_is_edited(project: Environment) -> None:
     write(
         project.root / "setup.py",

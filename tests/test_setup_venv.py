@@ -109,6 +109,39 @@ def test_a_project_that_cannot_be_installed_is_importable_all_the_same(home: Hom
     assert home.shellenv(*words, cwd=root / "sub").stdout == "found\n"
 
 
+def test_what_only_uv_knows_how_to_find_is_not_looked_for_elsewhere(home: Home, tool: str) -> None:
+    root = home.project("all/packages/a")
+    text = "[project]\nname = 'a'\nversion = '1'\ndependencies = ['no-such-thing-b']\n"
+    write(
+        root / "pyproject.toml",
+        f"{text}[tool.uv.sources]\nno-such-thing-b = {{ workspace = true }}\n",
+    )
+    write(root / "a.py", "")
+    b = "[project]\nname = 'no-such-thing-b'\nversion = '1'\n"
+    write(root.parent / "b" / "pyproject.toml", b)
+    write(root.parent / "b" / "no_such_thing_b.py", "print('found')\n")
+    write(root.parent.parent / "pyproject.toml", "[tool.uv.workspace]\nmembers = ['packages/*']\n")
+    write(root.parent.parent / "uv.lock", "")
+    done = home.shellenv("setup-venv", cwd=root)
+    if tool == "uv":
+        assert done.status == 0, done
+        words = ["run-shell", "--", "python", "-c", "import no_such_thing_b"]
+        assert home.shellenv(*words, cwd=root).stdout == "found\n"
+    else:
+        problem, hint = done.stderr.splitlines()[-2:]
+        assert problem.startswith("shellenv: pyproject.toml has workspace = true, but pip has")
+        assert hint.startswith(f"make {root.parent.parent} the project: ")
+
+
+def test_what_is_condas_is_said_where_it_is_all_there_is(home: Home) -> None:
+    root = home.project("plain")
+    write(root / "environment.yml", "dependencies: [numpy]\n")
+    said = "shellenv: environment.yml is conda's, of which nothing is installed"
+    assert said in home.shellenv("setup-venv", cwd=root).stderr.splitlines()
+    write(root / "requirements.txt", "")
+    assert said not in home.shellenv("setup-venv", cwd=root).stderr.splitlines()
+
+
 def test_a_second_time_brings_it_up_to_date(home: Home) -> None:
     root = home.project("plain")
     write(root / "requirements.txt", "")
