@@ -24,14 +24,6 @@ REQUIREMENTS = "requirements.txt"
 PROJECT = ("pyproject.toml", "setup.py", "setup.cfg")
 BESIDE = {"pipenv": ("Pipfile",)}
 
-INDEXES = (
-    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"),
-    *("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX"),
-    *("PIPENV_PYPI_MIRROR", "POETRY_PYPI_MIRROR_URL"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-)
-"""Variables that say where packages come from: an image layer is built with the user's."""
-
 
 class Dependencies(NamedTuple):
     """What was found in a project's root.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from harness import BIN, TIMEOUT, Home, make_venv, run, write
 
-from shellenv.dependencies import INDEXES
+from shellenv.indexes import VARIABLES
 
 SETUP = """from setuptools import setup
 setup(name="thing", py_modules=["thing"], entry_points={"console_scripts": ["say = thing:say"]})
@@ -20,7 +20,7 @@ setup(name="thing", py_modules=["thing"], entry_points={"console_scripts": ["say
 
 
 # What packages are fetched with, on machines that have something of their own there
-NETWORK = ("SSL_CERT_FILE", "PIP_CERT", *INDEXES)
+NETWORK = ("SSL_CERT_FILE", "PIP_CERT", *VARIABLES)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from shellenv.cli import say
 from shellenv.config import Origin
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
-from shellenv.plan import SECRET, Variable
+from shellenv.plan import SECRET, Variable, expand
 from shellenv.project import Project
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End
@@ -57,6 +57,14 @@ class Scene(NamedTuple):
         pairs = ((name, own.get(name) if v is None else v) for name, v in self._last().items())
         secret = {variable.name for variable in self._given_secrets()}
         return {n: value for n, value in pairs if value is not None and n not in secret}
+
+    def planned(self) -> dict[str, str]:
+        """The project's own variables as they are here, without secrets."""
+        env = dict(self.ctx.env)
+        plan = self.found.plan
+        for variable in plan.variables if plan else ():
+            env[variable.name] = expand(variable.value, env)
+        return {v.name: env[v.name] for v in (plan.variables if plan else ())}
 
     def secrets(self) -> tuple[Variable, ...]:
         """The variables that are secrets: those of `-e`, then the project's that `-e` leaves."""

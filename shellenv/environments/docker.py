@@ -19,6 +19,7 @@ from shellenv import (
     container,
     dependencies,
     handover,
+    indexes,
     layers,
     leftovers,
     terminal,
@@ -111,7 +112,7 @@ class Docker:
 
     def _recipe(self) -> Recipe:
         scene = self.scene
-        own = scene.ctx.shell_env or scene.ctx.env
+        found = dependencies.find(scene.project.root, scene.setting("install"))
         return Recipe(
             project=scene.project.name,
             root=scene.project.root,
@@ -119,10 +120,10 @@ class Docker:
             account=self.account,
             target=self.target,
             setup=scene.setting("setup"),
-            dependencies=dependencies.find(scene.project.root, scene.setting("install")),
+            dependencies=found,
             source=self.project,
             home=self.home,
-            indexes={name: own[name] for name in dependencies.INDEXES if own.get(name)},
+            indexes=indexes.variables(scene.ctx, found, {**scene.planned(), **scene.given()}),
         )
 
     def _container(self, image: Image) -> Container:
