@@ -13,7 +13,7 @@ INDEX = "https://me:pass@pip.test/simple"
 
 
 def variables(home: Path, given: dict[str, str] | None = None, /, **env: str) -> dict[str, str]:
-    ctx = context(home, XDG_CONFIG_DIRS=str(home / "xdg"), **env)
+    ctx = context(home, None, XDG_CONFIG_DIRS=str(home / "xdg"), **env)
     found = dependencies.find(str(home / "api"))
     return indexes.variables(ctx, found, given or {})
 
