@@ -160,12 +160,16 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
 
 def tell(root: str, found: Dependencies) -> None:
     """Say what is passed over, where that is all there is."""
-    conda = (name for name in ("environment.yml", "environment.yaml") if _read(f"{root}/{name}"))
-    if found.empty and (name := next(conda, "")):
-        say(
-            f"shellenv: {name} is conda's, of which nothing is installed",
-            "[shellenv.run] install says what pip is to install, image names one that has it all",
-        )
+    if not found.empty:
+        return
+    install = "[shellenv.run] install says what pip is to install"
+    for name, reason, hint in (
+        ("environment.yml", "is conda's", f"{install}, image names one that has it all"),
+        ("environment.yaml", "is conda's", f"{install}, image names one that has it all"),
+        ("Pipfile", "has no Pipfile.lock", f"pipenv lock makes it; {install}"),
+    ):
+        if os.path.isfile(f"{root}/{name}"):
+            say(f"shellenv: {name} {reason}: nothing of it is installed", hint)
 
 
 HASH = re.compile(rb"\s--hash[ =]|^\s*--require-hashes", re.M)

@@ -133,10 +133,15 @@ def test_what_only_uv_knows_how_to_find_is_not_looked_for_elsewhere(home: Home, 
         assert hint.startswith(f"make {root.parent.parent} the project: ")
 
 
-def test_what_is_condas_is_said_where_it_is_all_there_is(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"), [("environment.yml", "is conda's"), ("Pipfile", "has no Pipfile.lock")]
+)
+def test_what_nothing_is_installed_of_is_said_where_it_is_all_there_is(
+    home: Home, name: str, reason: str
+) -> None:
     root = home.project("plain")
-    write(root / "environment.yml", "dependencies: [numpy]\n")
-    said = "shellenv: environment.yml is conda's, of which nothing is installed"
+    write(root / name, "")
+    said = f"shellenv: {name} {reason}: nothing of it is installed"
     assert said in home.shellenv("setup-venv", cwd=root).stderr.splitlines()
     write(root / "requirements.txt", "")
     assert said not in home.shellenv("setup-venv", cwd=root).stderr.splitlines()
