@@ -930,6 +930,29 @@ def test_what_a_killed_program_at_the_dock_has_said_is_not_taken_for_all(
     assert contents(pair.here) == {b"ours", b"former", *([b"unseen"] if changed else [])}
 
 
+@contextmanager
+def instead(pair: Pair, name: str, code: str) -> Iterator[None]:
+    """A program at the dock is replaced by a script."""
+    program = write(pair.far.home / "remote" / name, f"#!/bin/sh\n{code}\n")
+    program.chmod(0o755)
+    try:
+        yield
+    finally:
+        program.unlink()
+
+
+def test_what_a_failing_rsync_left_as_it_was_has_not_arrived(pair: Pair) -> None:
+    """It is as long as what is here, and as old."""
+    pair.started(a="former")
+    again(pair.here / "a", "edited")
+    with instead(pair, "rsync", "exit 3"):
+        assert pair.up().failed == (b"a",)
+        pair.down()
+    assert contents(pair.here) == {b"edited"}
+    pair.both()
+    assert contents(pair.there) == {b"edited"}
+
+
 def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:
     wish = pair.wish()._replace(ssh=("ssh", "-oBatchMode=yes", "-p1", "127.0.0.1"))
     with pytest.raises(ShellenvError, match=r"connection to dock is lost: .*refused"):

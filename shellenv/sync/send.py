@@ -111,9 +111,12 @@ def verify(
 
 
 def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
-    """Is what is there now what was here, at the scan or by now?"""
+    """Is what is there now what was here, at the scan or by now? What was there before may look
+    like it, and is not."""
     what = entry.read(record)[1]
-    here = ledger.paths[name].here
+    here, old = ledger.paths[name].here, ledger.there.get(name)
+    if old is not None and what.kind == "f" and _is_untouched(old, record):
+        return False
     if here is not None and entry.alike(here, what):
         return True
     after = read(tree.look(root, name))
