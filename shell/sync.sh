@@ -83,7 +83,7 @@ lock() {
 # What is there, each part with a NUL behind it.
 place() {
   printf '%s\0' "${state:-ok}" "$user" "$root" "$own"
-  [ ! -e "$own/owner" ] || cat "$own/owner"
+  [ ! -e "$own/owner" ] || tr -d '\0' <"$own/owner"
   printf '\0'
   [ ! -d "$root" ] || held
   printf '\0'
@@ -124,11 +124,11 @@ if [ "$dry" = 0 ] && [ ! -d "$own/tmp" ]; then
 fi
 [ -n "$state" ] || [ ! -d "$own" ] || lock
 command -v rsync >/dev/null || state='no rsync'
-answer place
+answer place || exit
 while IFS= read -r n; do
   case $n in
     "$token lend") lend ;;
-    "$token "*) answer "$(head -c "${n#* }")" ;;
+    "$token "*) answer "$(head -c "${n#* }")" || exit ;; # who was killed says no more
     *) exit 1 ;;
   esac
 done

@@ -509,6 +509,18 @@ def test_what_changes_while_it_is_brought_over_is_brought_over_again(
     assert same(pair) == {"a": (0o644, b"second, and longer")}
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_what_goes_before_it_is_brought_over_is_no_failure(pair: Pair, direction: str) -> None:
+    pair.started(a="1")
+    source = pair.here if direction == "up" else pair.there
+    write(source / "b", "2")
+    write(source / "c", "2")
+    outcome = meanwhile(pair, direction, (source / "b").unlink)
+    assert (outcome.sent or outcome.received) == (b"c",)
+    assert (outcome.failed, outcome.problem) == ((), None)
+    pair.both()
+
+
 def test_what_grows_here_while_it_is_sent_is_no_conflict(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -335,6 +335,17 @@ def test_a_note_of_which_a_failing_power_left_zeros_counts_as_lost(
     assert not list(pair.home.glob("**/sync/*/journal"))
 
 
+@pytest.mark.parametrize("name", ["manifest", "manifest.next", "id", "seen"])
+@pytest.mark.parametrize("content", [b'{"here": "x", "sum": 0}\n', b'{"sum": 0}\n', b"\xff\n"])
+def test_a_note_that_is_damaged_counts_as_lost(pair: Pair, name: str, content: bytes) -> None:
+    pair.started(a="1")
+    (note,) = pair.home.glob("**/sync/*/id")
+    (note.parent / name).write_bytes(content)
+    write(pair.here / "b", "2")
+    assert pair.up().sent == (b"b",)
+    pair.both()
+
+
 def test_a_state_directory_that_cannot_be_written_to_is_named(pair: Pair) -> None:
     pair.started(a="1")
     (lock,) = pair.home.glob("**/sync/*/lock")
@@ -951,6 +962,104 @@ def test_what_a_failing_rsync_left_as_it_was_has_not_arrived(pair: Pair) -> None
     assert contents(pair.here) == {b"edited"}
     pair.both()
     assert contents(pair.there) == {b"edited"}
+
+
+@pytest.mark.parametrize("code", ["kill -9 $$", "echo no >&2; exit 1"])
+def test_a_conflict_that_cannot_be_renamed_at_the_dock_is_one_for_the_next_sync(
+    pair: Pair, code: str
+) -> None:
+    write(pair.here / "d" / "in", "former")
+    pair.started(a="former")
+    write(pair.there / "d" / "in", "theirs in d")
+    shutil.rmtree(pair.here / "d")
+    write(pair.here / "d", "our d")
+    write(pair.here / "a", "our a")
+    write(pair.there / "a", "their a")
+    versions = {b"theirs in d", b"our d", b"our a", b"their a"}
+    with instead(pair, "mv", code):
+        outcome = pair.up()
+    assert (outcome.failed, outcome.conflicts) == ((b"a", b"d"), ())
+    assert outcome.problem is not None
+    assert outcome.problem.message.startswith("cannot rename a at dock: ")
+    assert contents(pair.here) == {b"our d", b"our a"}
+    assert len(pair.up().conflicts) == 2
+    pair.both()
+    assert contents(pair.here) == versions
+
+
+def test_what_cannot_be_changed_at_the_dock_is_a_failure_and_makes_no_copies(pair: Pair) -> None:
+    """As root, a container has made the directory its own."""
+    for name in "abc":
+        write(pair.here / "d" / name, "former")
+    pair.started()
+    os.chown(pair.there / "d", 0, 0)
+    (pair.here / "d" / "a").unlink()
+    outcome = pair.sync_up()
+    assert outcome.failed == (b"d/a",)
+    assert outcome.problem is not None
+    assert outcome.problem.message.startswith("cannot delete d/a at dock: ")
+    write(pair.here / "d" / "b", "ours")
+    write(pair.there / "d" / "b", "theirs")
+    for _ in range(3):
+        assert pair.sync_up().failed == (b"d/a", b"d/b")
+        bracket.sync(pair.context, pair.wish(), DOWN)
+    assert {path.name for path in (*pair.here.rglob("*"), *pair.there.rglob("*"))} == set("abcd")
+    pair.both()
+    assert contents(pair.here) == {b"former", b"ours", b"theirs"}
+
+
+@pytest.mark.parametrize("content", ["\0" * 80, "id\n\nroot\n", "id\n", ""])
+def test_a_note_of_an_owner_that_is_damaged_counts_as_lost(pair: Pair, content: str) -> None:
+    pair.started(a="1")
+    (pair.there.parent / ".shellenv" / pair.name / "owner").write_text(content)
+    with pytest.raises(ShellenvError, match="is not empty, and not from here"):
+        pair.up()
+    pair.up(adopt=True)
+
+
+def test_a_directory_at_the_dock_that_cannot_be_entered_is_not_empty(pair: Pair) -> None:
+    pair.started(a="1")
+    pair.there.chmod(0)
+    with pytest.raises(ShellenvError, match="can't cd to"):
+        pair.down()
+    pair.there.chmod(0o755)
+    pair.both()
+
+
+OUTSIDE = r"printf 'd 777 0 0 0 0 ../..//\0'"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        *itertools.product(("find", "date", "gzip"), ("echo nonsense", "printf x; kill -9 $$")),
+        *(("find", code) for code in (OUTSIDE, "echo 'f 644 1 2 3 4 //'", "echo 'f a b c d e f'")),
+        ("date", "exec true"),
+    ],
+)
+def test_nonsense_of_a_program_at_the_dock_is_said_and_changes_nothing(
+    pair: Pair, name: str, code: str
+) -> None:
+    pair.started(a="1")
+    mode = pair.base.stat().st_mode
+    with instead(pair, name, code), pytest.raises(ShellenvError):
+        pair.down()
+    assert (contents(pair.here), pair.base.stat().st_mode) == ({b"1"}, mode)
+    pair.both()
+
+
+def test_a_file_system_that_cannot_be_written_to_is_said(pair: Pair) -> None:
+    with small(pair.here, (0, 0)):
+        pair.started(a="1")
+        far = f"{pair.far.words[-1]}:{pair.remote_root}/{pair.name}"
+        with store(pair.context, str(pair.here), far) as held:
+            write(pair.here / os.fsdecode(held.yard) / "in" / "b", "2")
+        subprocess.run(["mount", "-o", "remount,ro", str(pair.here)], check=True)
+        with pytest.raises(ShellenvError, match=r"cannot change .*: Read-only file system"):
+            pair.up()
+        subprocess.run(["mount", "-o", "remount,rw", str(pair.here)], check=True)
+        pair.up()
+        assert contents(pair.there) == {b"1", b"2"}
 
 
 def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:

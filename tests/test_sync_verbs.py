@@ -257,11 +257,13 @@ def test_what_is_read_only_comes_down_to_someone_who_is_not_root(user: User) -> 
     user.write("far/" + user.name + "/api/deep/down/file", "changed there")
     for side in (there(user), user.home / "src" / "api"):
         (side / "deep" / "down").chmod(0o555)
+        side.chmod(0o555)
     (there(user) / "deep" / "new").chmod(0o555)
     result = sync(user, "sync-down", "gpu")
     assert result.status == 0, result
     assert tree(there(user)) == tree(user.home / "src" / "api")
     assert "nothing to do" in sync(user, "sync-down", "gpu").stderr
+    assert (user.home / "src" / "api").stat().st_mode & 0o777 == 0o555
 
 
 def test_dockerutils_copy_of_the_project_is_named(user: User) -> None:

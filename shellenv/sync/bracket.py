@@ -7,11 +7,12 @@ import re
 import stat
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Generic, TypeVar
 
 from shellenv.context import Context
+from shellenv.errors import ShellenvError
 from shellenv.sync import (
     aside,
     compare,
@@ -50,7 +51,7 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
 
     start = time.monotonic()
     far = f"{wish.ssh[-1]}:{wish.remote_root}/{wish.name}"
-    with manifest.store(ctx, wish.root, far) as store:
+    with _refusals(wish), manifest.store(ctx, wish.root, far) as store:
         owner = store.owner(wish.root)
         with Remote(wish, owner, channel) as remote:
             scan = _Background(lambda: tree.scan(os.fsencode(wish.root), wish.rules))
@@ -69,6 +70,19 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
                 found = remote.listing(wish.rules)
             outcome = work.run(here, found)
     return outcome._replace(seconds=time.monotonic() - start)
+
+
+@contextmanager
+def _refusals(wish: Wish) -> Iterator[None]:
+    """Say what the system has refused, where nobody knows better what that means."""
+    try:
+        yield
+    except OSError as error:
+        name = os.fsdecode(error.filename or wish.root)
+        raise ShellenvError(
+            f"cannot change {name}: {error.strerror}",
+            "nothing is lost; check permissions and free space, the next sync goes on from there",
+        ) from error
 
 
 def _seen(store: Store, wish: Wish) -> str:
@@ -125,6 +139,7 @@ class _Sync:
         self.id = f"{self.stamp}-{os.urandom(3).hex()}"
         self.taken: set[bytes] = set()
         self.mover = Mover(ctx, wish, direction, store)
+        self.problem: ShellenvError | None = None
 
     def recover(self, scans: tuple[recovery.Scan, recovery.Scan]) -> None:
         """Tidy up after a sync that was cut off."""
@@ -161,9 +176,7 @@ class _Sync:
             quiet = (compare.NOTHING, compare.ADOPT, compare.FORGET)
             planned = sorted((name, what) for name, what in actions.items() if what not in quiet)
             return outcome._replace(planned=tuple(planned))
-        for name, action in actions.items():
-            if action in (compare.NOTHING, compare.ADOPT, compare.FORGET):
-                ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
+        self._settle(actions, compare.NOTHING, compare.ADOPT)
         return self._carry_out(actions, outcome)
 
     # --- the first time ---------------------------------------------------------------------------
@@ -190,13 +203,14 @@ class _Sync:
         result = Manifest(arrived.here, arrived.there, self.stamp, self.id)
         if not first.keep(self.remote, self.store, result):
             return None
+        failed = [name for name in arrived.failed if tree.look(self.root, name) is not None]
         return outcome._replace(
             sent=tuple(arrived.done),
-            failed=tuple(arrived.failed),
+            failed=tuple(failed),
             left_alone=tuple(load.special),
             left_out=self._counted(load.left_out),
             size=load.size,
-            problem=self.mover.problem,
+            problem=self.mover.complaint(bool(failed)),
         )
 
     def _counted(self, left_out: Mapping[bytes, Rule]) -> Counter[Rule]:
@@ -285,6 +299,7 @@ class _Sync:
         pulled = chosen(compare.PULL, compare.PULL_MODE)
         delete_there, delete_here = chosen(compare.DELETE_THERE), chosen(compare.DELETE_HERE)
         if not (pushed or pulled or delete_there or delete_here):
+            self._settle(actions, compare.FORGET)
             self.store.save(ledger.manifest(self.stamp, ""))
             return outcome
         pushes, pulls = [*pushed, *delete_there], [*pulled, *delete_here]
@@ -296,11 +311,17 @@ class _Sync:
             [Intent(there(name), here(name)) for name in pulls],
         )
         send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
+        copied, stuck = self._renamed(copies)
+        if stuck:
+            copies = {name: copy for name, copy in copies.items() if name not in stuck}
+            left = tuple(name + b"/" for name in stuck)
+            actions = {n: a for n, a in actions.items() if not (n + b"/").startswith(left)}
+            pushed = [name for name in pushed if name in actions]
+        self._settle(actions, compare.FORGET)
+        actions.update(dict.fromkeys(copied, compare.PULL))
         if pushed:
             self._push(pushed)
         send.keep_modes(self.remote, self.id, ledger, actions, pushed)
-        copied = self._renamed(copies)
-        actions.update(dict.fromkeys(copied, compare.PULL))
         sent = send.verify(self.remote, self.root, ledger, pushed, delete_there)
         received = receive.Received()
         if pulled or copied or delete_here:
@@ -314,16 +335,30 @@ class _Sync:
             aside.forget(self.remote, self.id)
         done = set(received.done) - set(copied)
         parked = _parked(name for name in done if ledger.paths[name].here is None)
+        failed = sorted([*stuck, *sent.failed, *self._not_gone(received, actions)])
+        moving = self.problem or self.mover.complaint(bool(failed))
         return outcome._replace(
             sent=tuple(sent.done),
             received=tuple(sorted(done)),
             deleted_there=tuple(sent.deleted),
             deleted_here=tuple(received.deleted),
             conflicts=tuple(sorted({**parked, **copies, **sent.rescued, **received.kept}.items())),
-            failed=tuple(sorted([*sent.failed, *received.failed])),
+            failed=tuple(failed),
             size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
-            problem=sent.problem or self.mover.problem or received.problem,
+            problem=sent.problem or moving or received.problem,
         )
+
+    def _not_gone(self, received: receive.Received, actions: Mapping[bytes, str]) -> list[bytes]:
+        """What was not received, but for what was to come and is not there any more."""
+        lacking = [
+            name
+            for name in received.failed
+            if actions[name] == compare.PULL and name not in received.staged
+        ]
+        if not lacking:
+            return received.failed
+        there = set(map(entry.path_of, self.remote.look(lacking).records))
+        return [name for name in received.failed if name in there or name not in lacking]
 
     def _has_other_names(self, name: bytes) -> bool:
         try:
@@ -347,15 +382,31 @@ class _Sync:
             _size(names, self.ledger.here),
         )
 
-    def _renamed(self, copies: Mapping[bytes, bytes]) -> list[bytes]:
+    def _settle(self, actions: Mapping[bytes, str], *kinds: str) -> None:
+        """Write down both sides as they are, where nothing is to be done."""
+        ledger = self.ledger
+        for name, action in actions.items():
+            if action in kinds:
+                ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
+
+    def _renamed(self, copies: Mapping[bytes, bytes]) -> tuple[list[bytes], list[bytes]]:
         """What conflicts have been renamed to there, and all below it that is synced, for the
-        ledger."""
+        ledger; and the conflicts that are still where they were."""
         import time
 
         if not copies:
-            return []
+            return [], []
         time.sleep(entry.TICK / 1e9)  # so that no later change can have their times
         seen = self.remote.look(list(copies.values()), deep=True)
+        moved = set(map(entry.path_of, seen.records))
+        stuck = [name for name, copy in copies.items() if copy not in moved]
+        if stuck:
+            stuck = list(map(entry.path_of, self.remote.look(stuck).records))
+        for name in stuck:
+            self.problem = self.problem or ShellenvError(
+                f"cannot rename {os.fsdecode(name)} at {self.remote.label}{self.remote.because()}",
+                "both versions are where they were; the next sync tries again",
+            )
         left_out = self.wish.rules.rule
         records = [
             record
@@ -364,7 +415,7 @@ class _Sync:
         ]
         copied = [self.ledger.came(record, seen.time) for record in records]
         contents.know(self.remote, self.root, self.ledger, copied)
-        return copied
+        return copied, stuck
 
     def _receive(
         self, actions: dict[bytes, str], names: list[bytes], deletions: list[bytes]

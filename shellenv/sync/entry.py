@@ -18,6 +18,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from shellenv.errors import ShellenvError
+
 _PRINT = (
     *("(", "-type", "f", "-printf", r"f %m %s %T@ %C@ %i %P//\0", ")", "-o"),
     *("(", "-type", "l", "-printf", r"l 777 0 0 0 0 %P//%l\0", ")", "-o"),
@@ -108,6 +110,24 @@ Digest = Callable[[], bytes | None]
 
 DOUBT = b"?"
 """In the place of a digest: the version was gone before it could be read."""
+
+
+_SOUND = re.compile(rb"[dflpsx] [0-7]+ \d+ -?[\d.]+ -?[\d.]+ \d+ (.+?)//", re.DOTALL)
+
+
+def check(record: bytes) -> None:
+    """Raise ShellenvError if that is no record of a path inside of the project."""
+    found = _SOUND.match(record)
+    if found is None or {b"", b".", b".."} & set(found[1].split(b"/")):
+        raise garbled(record)
+
+
+def garbled(said: bytes) -> ShellenvError:
+    """The error of what a program at the dock has not printed as it should."""
+    return ShellenvError(
+        f"the dock's programs say what cannot be: {said[:60]!r}",
+        "nothing is lost; are sh, find and date there what they should be?",
+    )
 
 
 def read(record: bytes) -> tuple[bytes, Entry]:

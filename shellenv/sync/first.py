@@ -99,7 +99,7 @@ def bring(
     with remote.lent(LISTING) as loan:
         status = mover.run(command, transfer.excluded(load.excluded), load.size, index, loan)
     if not loan.over:
-        raise mover.problem or remote.lost()
+        raise mover.complaint(True) or remote.lost()
     arrived = look(remote.rest(), ours, wish.rules)
     if arrived is None or status not in _SOME:
         discard(remote)
@@ -174,7 +174,7 @@ def look(parts: Iterable[bytes], ours: dict[bytes, bytes], rules: Rules) -> Arri
             done.append(path)
     except LostError:
         raise
-    except ShellenvError:
+    except (ShellenvError, ValueError):
         return None
     if unwanted:
         return None

@@ -34,6 +34,8 @@ class Ledger:
     ) -> None:
         self.past_here, self.past_there = set(past.here), set(past.there)
         now_here, now_there = set(here[0]), set(there[0])
+        for record in now_there - self.past_there:
+            entry.check(record)
         held = (_held(self.past_here, self.past_there), _held(self.past_there, self.past_here))
         emptied = (_emptied(held[0], now_here, rules), _emptied(held[1], now_there, rules))
         self.left_out = sift(self.past_here, now_here, rules)

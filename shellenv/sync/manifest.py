@@ -79,14 +79,12 @@ class Store(NamedTuple):
         head, _, rest = content.partition(b"\n")
         try:
             facts = json.loads(head)
-            whole = facts["sum"] == _sum(rest)
+            here = rest[: facts["here"]].split(b"\0")[:-1]
+            there = rest[facts["here"] :].split(b"\0")[:-1]
+            found = Manifest(here, there, facts["time"], facts["done"])
+            return found if facts["sum"] == _sum(rest) else None
         except (ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
             return None
-        here = rest[: facts["here"]].split(b"\0")[:-1]
-        there = rest[facts["here"] :].split(b"\0")[:-1]
-        return Manifest(here, there, facts["time"], facts["done"])
 
     def save(self, manifest: Manifest, durable: bool = True) -> None:
         """Put a manifest in place, whole or not at all, and forget the journal.
@@ -126,7 +124,7 @@ class Store(NamedTuple):
     def seen(self) -> str:
         """What was written down of the listing there that is equal to the manifest's; "" if none
         is."""
-        return (_read(f"{self.directory}/seen") or b"").decode()
+        return (_read(f"{self.directory}/seen") or b"").decode("ascii", "replace")
 
     def see(self, seen: str) -> None:
         """Write down that a listing there is equal to the manifest's, and which."""
@@ -168,7 +166,7 @@ class Store(NamedTuple):
     def owner(self, root: str) -> Owner:
         """Who we are to the far end: a random id that is made once."""
         content = _read(f"{self.directory}/id")
-        if not content:
+        if not content or not content.isalnum():
             content = os.urandom(12).hex().encode()
             self._write("id", content, durable=False)  # the root tells us, too
         return Owner(content.decode(), machine(), root)

@@ -15,11 +15,13 @@ from shellenv.sync.wish import Wish, unwatched
 
 class Mover:
     """Runs them, with the environment `env`. `problem` is what one has complained of, if any has;
-    `files` is the file that lists what one is to bring, or leave out."""
+    `missing` what counts only if something that was to be moved is there, and was not: it may just
+    have gone. `files` is the file that lists what one is to bring, or leave out."""
 
     def __init__(self, ctx: Context, wish: Wish, direction: str, store: Store) -> None:
         self.env = dict(ctx.shell_env or ctx.env)
         self.problem: ShellenvError | None = None
+        self.missing: ShellenvError | None = None
         self.files = store.files
         self._lock, self._wish, self._direction = store.lock, wish, direction
 
@@ -41,8 +43,16 @@ class Mover:
             keep = [self._lock]
             moved = transfer.run(command, files, names, self.env, keep, update, meanwhile, loan)
         if moved.status not in (0, 24):
-            self.problem = self.problem or ShellenvError(
+            problem = ShellenvError(
                 f"rsync: {moved.said.removeprefix('rsync: ') or f'status {moved.status}'}",
                 "what was not brought over is brought over by the next sync",
             )
+            if moved.status == 23 and "No such file or directory (2)" in moved.said:
+                self.missing = self.missing or problem
+            else:
+                self.problem = self.problem or problem
         return moved.status
+
+    def complaint(self, failed: bool) -> ShellenvError | None:
+        """What there is to complain of, where something `failed` or nothing has."""
+        return self.problem or (self.missing if failed else None)

@@ -71,7 +71,7 @@ class Yard:
         """Make the directory of ours, and return its descriptor."""
         while True:
             with suppress(FileExistsError):
-                os.mkdir(OWN, 0o700, dir_fd=self._top)
+                os.mkdir(OWN, 0o700, dir_fd=self._writable(b""))
             try:
                 with suppress(FileExistsError):
                     os.mkdir(self.own.rpartition(b"/")[2], 0o700, dir_fd=self.directory(OWN))

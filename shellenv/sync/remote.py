@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 # Where the disk is full, find is asked once more, and what it says goes over the line
 _LISTING = """\
-{now}cd -P "$root" 2>/dev/null || exit 0
+{now}[ -e "$root" ] || exit 0
+cd -P "$root" || exit
 if {find} >"$own/list" 2>/dev/null; then
   seen=
   [ ! -e "$own/seen.id" ] || read -r seen <"$own/seen.id"
@@ -92,7 +93,9 @@ class Owner(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Owner | None:
         lines = text.split("\n", 2)
-        return cls(lines[0], lines[1], lines[2].removesuffix("\n")) if len(lines) == 3 else None
+        if len(lines) < 3 or not lines[1].strip():
+            return None  # whoever wrote it did not come to an end
+        return cls(lines[0], lines[1], lines[2].removesuffix("\n"))
 
 
 class Place(NamedTuple):
@@ -163,7 +166,10 @@ class Remote:
     def place(self) -> Place:
         """What is there, once the lock is had. Raises ShellenvError for what makes a sync
         impossible: no rsync, a directory that cannot be made, another sync at work."""
-        words = b"".join(self._parts()).split(b"\0")
+        said = b"".join(self._parts())
+        words = said.split(b"\0")
+        if len(words) < 9:
+            raise entry.garbled(said)
         state, user, root, own, owner, held, old, new, left = map(os.fsdecode, words[:9])
         if state == "busy":
             raise ShellenvError(
@@ -289,6 +295,7 @@ class Remote:
                 digests[path] = digest
             else:
                 records.append(words.replace(b" ./", b" ", 1))
+                entry.check(records[-1])
         return Seen(records, now, digests)
 
     # --- the protocol ---------------------------------------------------------------------------
@@ -354,11 +361,15 @@ class Remote:
         lines = self._channel.said().splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
+    def because(self) -> str:
+        """`errors`, as the end of a sentence."""
+        said = self.errors()
+        return f": {said}" if said else ""
+
     def lost(self) -> LostError:
         """The error of a connection that is gone."""
-        said = self.errors()
         return LostError(
-            f"the connection to {self.label} is lost" + (f": {said}" if said else ""),
+            f"the connection to {self.label} is lost{self.because()}",
             "the next sync finds out how far this one came",
         )
 
@@ -403,6 +414,9 @@ def _records(out: bytes) -> tuple[list[bytes], int]:
 
 
 def nanoseconds(text: bytes) -> int:
-    """Nanoseconds of what `date` says."""
+    """Nanoseconds of what `date` says. Raises ShellenvError if it is something else."""
     seconds, _, fraction = text.strip().partition(b".")
-    return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
+    try:
+        return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
+    except ValueError:
+        raise entry.garbled(text) from None

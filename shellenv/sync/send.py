@@ -91,7 +91,7 @@ def verify(
             if not _is_ours(root, ledger, name, digests.get(name)):
                 record = entry.unsettled(record)
             ledger.settle(name, ledger.scanned_here(name), settled(record, now))
-        else:
+        elif tree.look(root, name) is not None:  # what is gone here was to be brought by nobody
             sent.failed.append(name)
             if record is not None and record[:1] == b"d" != ledger.here.get(name, b"d")[:1]:
                 sent.problem = ShellenvError(
@@ -104,6 +104,10 @@ def verify(
             ledger.settle(name, None, record)  # something that is not synced is in it
         elif record is not None and _is_untouched(old, record):
             sent.failed.append(name)
+            sent.problem = sent.problem or ShellenvError(
+                f"cannot delete {os.fsdecode(name)} at {remote.label}{remote.because()}",
+                "nothing is lost; the next sync tries again",
+            )
         else:
             sent.deleted.append(name)
             ledger.settle(name, None, None)
