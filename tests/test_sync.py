@@ -185,6 +185,20 @@ def test_find_and_rsync_read_the_patterns_of_rules_as_we_do(pair: Pair) -> None:
     assert not pair.up(*patterns).did_anything
 
 
+def test_more_rules_than_a_command_line_has_room_for_count(pair: Pair) -> None:
+    names = [f"{number:050}" for number in range(4000)]
+    for name in (*names[:99], *names[-99:], "x"):
+        write(pair.here / name, "1")
+    rules = [f"**/{name}" for name in names]
+    pair.up(*rules)
+    write(pair.there / names[-1], "2")
+    write(pair.there / "y", "2")
+    pair.down(*rules)
+    assert {path.name for path in pair.there.iterdir()} == {"x", "y", names[-1]}
+    assert (pair.here / names[-1]).read_text() == "1"
+    assert (pair.here / "y").exists()
+
+
 def test_a_directory_that_is_left_out_is_one_path_for_rsync(pair: Pair) -> None:
     for number in range(150):
         write(pair.here / "out 1" / "deep" / str(number))
@@ -628,6 +642,23 @@ def test_permissions_that_are_given_in_the_moment_of_arrival_go_up(
         pair.down()
     pair.both()
     assert same(pair) == {"a": (0o755, b"from there")}
+
+
+def test_permissions_of_a_file_are_given_to_no_directory_that_has_taken_its_place(
+    pair: Pair,
+) -> None:
+    pair.started(a="1", b="1")
+    (pair.there / "a").chmod(0o600)
+    write(pair.there / "b", "from there")
+
+    def replace() -> None:
+        (pair.here / "a").unlink()
+        write(pair.here / "a" / "in", "2")
+
+    meanwhile(pair, "down", replace)
+    assert (pair.here / "a").stat().st_mode & 0o777 == 0o755
+    pair.both()
+    assert contents(pair.here) == {b"2", b"from there"}
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -679,7 +679,8 @@ def test_a_lock_at_the_dock_is_broken_also_while_an_rsync_has_the_channel(pair: 
             try:
                 pair.up()
             finally:
-                os.kill(int(begun.read_text()), signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it ends with the shell that waits for it
+                    os.kill(int(begun.read_text()), signal.SIGKILL)
     assert tree(pair.here) == tree(pair.there)
 
 
@@ -734,10 +735,10 @@ def test_what_an_rsync_leaves_in_the_channel_is_never_run(
 
 
 @contextmanager
-def small(path: Path, owner: tuple[int, int]) -> Iterator[None]:
-    """A file system of one megabyte at `path`."""
+def small(path: Path, owner: tuple[int, int], files: int = 0) -> Iterator[None]:
+    """A file system of one megabyte at `path`, or one for so many `files`."""
     path.mkdir(parents=True, exist_ok=True)
-    options = f"size=1m,mode=755,uid={owner[0]},gid={owner[1]}"
+    options = f"size=1m,nr_inodes={files},mode=755,uid={owner[0]},gid={owner[1]}"
     argv = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -767,6 +768,34 @@ def test_a_full_disk_is_said_and_nothing_is_lost(pair: Pair, direction: str) -> 
         pair.down()
         assert tree(pair.here) == tree(pair.there)
         assert contents(pair.here) == {b"2", b"theirs"}
+
+
+def test_a_disk_that_is_too_full_for_the_name_of_the_owner_is_said(pair: Pair) -> None:
+    write(pair.here / "a", "1")
+    with small(pair.remote_root, pair.far[3:]):
+        with open(pair.remote_root / "full", "wb", 0) as full, suppress(OSError):
+            while True:
+                full.write(bytes(4096))
+        with pytest.raises(ShellenvError, match="No space left on device"):
+            pair.up()
+        (pair.remote_root / "full").unlink()
+        pair.both()
+
+
+@pytest.mark.parametrize("files", [0, 60])
+def test_a_disk_that_is_full_before_the_first_sync_is_said(pair: Pair, files: int) -> None:
+    """rsync's status does not say it where it cannot make a file in its place."""
+    for number in range(150):
+        write(pair.here / str(number), bytes(10 if files else 20_000))
+    with small(pair.remote_root, pair.far[3:], files):
+        with pytest.raises(ShellenvError, match="No space left on device"):
+            raise pair.up().problem or ValueError
+        for number in range(20, 150):
+            (pair.here / str(number)).unlink()
+        if files:
+            shutil.rmtree(pair.there)  # nothing else makes room
+        pair.up(restore=True)
+        pair.both()
 
 
 def test_what_is_left_of_a_list_of_names_is_no_command(pair: Pair) -> None:

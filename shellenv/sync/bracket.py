@@ -138,7 +138,7 @@ class _Sync:
         self.stamp = time.strftime("%Y%m%dT%H%M%S")
         self.id = f"{self.stamp}-{os.urandom(3).hex()}"
         self.taken: set[bytes] = set()
-        self.mover = Mover(ctx, wish, direction, store)
+        self.mover = Mover(ctx, wish, direction, store, remote)
         self.problem: ShellenvError | None = None
 
     def recover(self, scans: tuple[recovery.Scan, recovery.Scan]) -> None:
@@ -336,7 +336,7 @@ class _Sync:
         done = set(received.done) - set(copied)
         parked = _parked(name for name in done if ledger.paths[name].here is None)
         failed = sorted([*stuck, *sent.failed, *self._not_gone(received, actions)])
-        moving = self.problem or self.mover.complaint(bool(failed))
+        known = sent.problem or self.problem or self.mover.problem or received.problem
         return outcome._replace(
             sent=tuple(sent.done),
             received=tuple(sorted(done)),
@@ -345,7 +345,7 @@ class _Sync:
             conflicts=tuple(sorted({**parked, **copies, **sent.rescued, **received.kept}.items())),
             failed=tuple(failed),
             size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
-            problem=sent.problem or moving or received.problem,
+            problem=known or self.mover.complaint(bool(failed)),
         )
 
     def _not_gone(self, received: receive.Received, actions: Mapping[bytes, str]) -> list[bytes]:

@@ -12,6 +12,7 @@ import functools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from shellenv.config import Origin
@@ -87,7 +88,7 @@ class Rules:
         form = _NAME if backs else _PLAIN
         taken = {f"**/{name}" for pattern in backs for name in pattern.split("/")}
         said = [rule for rule in self.rules if _is_said(rule, form) and rule.pattern not in taken]
-        said = [] if self._backs else said
+        said = [] if self._backs else _that_fit(said)
         self._final = {_name(rule) for rule in said} & self._names.keys() if backs else set()
         self.pruned = (OWN.decode(), *([] if git else [_GIT]), *(rule.pattern for rule in said))
         self._said = {OURS, GIT, *said}
@@ -173,6 +174,16 @@ def _name(rule: Rule) -> bytes:
 
 _PLAIN = re.compile(r"(?:\*\*/(?![-+!])(?!.*/))?(?:[^]*?[\\]|\*(?!\*)|\[[A-Za-z0-9]+\])+")
 _NAME = re.compile(r"(?:\*\*/(?![-+!])(?!.*/))?[^]*?[\\]+")
+
+
+_ROOM = 50_000
+"""Bytes of patterns of which find's expression surely is no longer than a word may be (128 KiB)."""
+
+
+def _that_fit(rules: list[Rule]) -> list[Rule]:
+    """The first of these whose patterns a command line has room for."""
+    sizes = accumulate(len(rule.pattern.encode("utf-8", "surrogateescape")) + 4 for rule in rules)
+    return [rule for rule, size in zip(rules, sizes, strict=True) if size <= _ROOM]
 
 
 def _is_said(rule: Rule, form: re.Pattern[str]) -> bool:

@@ -10,6 +10,7 @@ from shellenv.errors import ShellenvError
 from shellenv.sync import transfer
 from shellenv.sync.channel import Loan
 from shellenv.sync.manifest import Store
+from shellenv.sync.remote import Remote
 from shellenv.sync.wish import Wish, unwatched
 
 
@@ -18,12 +19,15 @@ class Mover:
     `missing` what counts only if something that was to be moved is there, and was not: it may just
     have gone. `files` is the file that lists what one is to bring, or leave out."""
 
-    def __init__(self, ctx: Context, wish: Wish, direction: str, store: Store) -> None:
+    def __init__(
+        self, ctx: Context, wish: Wish, direction: str, store: Store, remote: Remote
+    ) -> None:
         self.env = dict(ctx.shell_env or ctx.env)
         self.problem: ShellenvError | None = None
         self.missing: ShellenvError | None = None
         self.files = store.files
         self._lock, self._wish, self._direction = store.lock, wish, direction
+        self._remote = remote
 
     def run(
         self,
@@ -43,16 +47,23 @@ class Mover:
             keep = [self._lock]
             moved = transfer.run(command, files, names, self.env, keep, update, meanwhile, loan)
         if moved.status not in (0, 24):
+            said = moved.said or transfer.meaning(self._remote.said())
             problem = ShellenvError(
-                f"rsync: {moved.said.removeprefix('rsync: ') or f'status {moved.status}'}",
+                f"rsync: {said.removeprefix('rsync: ') or f'status {moved.status}'}",
                 "what was not brought over is brought over by the next sync",
             )
-            if moved.status == 23 and "No such file or directory (2)" in moved.said:
+            if moved.status == 23 and "No such file or directory (2)" in said:
                 self.missing = self.missing or problem
             else:
                 self.problem = self.problem or problem
         return moved.status
 
     def complaint(self, failed: bool) -> ShellenvError | None:
-        """What there is to complain of, where something `failed` or nothing has."""
-        return self.problem or (self.missing if failed else None)
+        """What there is to complain of, where something `failed` or nothing has: rsync may leave
+        out a file and have status 0."""
+        if self.problem or not failed:
+            return self.problem
+        return self.missing or ShellenvError(
+            f"not all was brought over{self._remote.because()}",
+            "nothing is lost; the next sync tries again",
+        )

@@ -31,5 +31,6 @@ def check(wish: Wish, remote: Remote, there: Place, owner: Owner) -> None:
         )
     if not wish.dry and (held != owner or not there.exists):
         text = shlex.quote(owner.text())
-        write = f'printf %s {text} >"$own/owner.new" && mv -f "$own/owner.new" "$own/owner"'
+        # a shell's own printf does not say why it cannot write
+        write = f'printf %s {text} | cat >"$own/owner.new" && mv -f "$own/owner.new" "$own/owner"'
         remote.run(f'mkdir -p "$root" && {write}')

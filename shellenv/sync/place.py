@@ -263,19 +263,21 @@ class Yard:
         self.make_directories(path)
         return self.directory(path)
 
-    def chmod(self, path: bytes, mode: int) -> None:
-        """Give a file or directory its permissions, through no link."""
+    def chmod(self, path: bytes, mode: int, directory: bool) -> None:
+        """Give a file, or a `directory`, its permissions, through no link, and to nothing else."""
         above, _, name = path.rpartition(b"/")
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         parent = self.directory(above)
         try:
             descriptor = os.open(name, flags, dir_fd=parent)
         except PermissionError:  # a file that not even we can read
-            if stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+            if stat.S_ISREG(found) and not directory:
                 os.chmod(name, mode, dir_fd=parent)
             return
         try:
-            os.fchmod(descriptor, mode)
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode) == directory:
+                os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
         self._closed.pop(path, None)

@@ -101,7 +101,7 @@ def install(
         there = paths[name].there
         if there and (actions[name] == compare.PULL_MODE or there.kind == "d"):
             with result.attempt(name):
-                yard.chmod(name, there.mode)
+                yard.chmod(name, there.mode, there.kind == "d")
                 if actions[name] == compare.PULL_MODE:
                     result.done.append(name)
     _settle(yard, ledger, actions, came, result)

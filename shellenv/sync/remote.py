@@ -358,8 +358,12 @@ class Remote:
 
     def errors(self) -> str:
         """The last line that the far end (or ssh) has said on stderr."""
-        lines = self._channel.said().splitlines()
+        lines = self.said().splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def said(self) -> str:
+        """What the far end (or ssh) has said on stderr, with what its rsync says on a loan."""
+        return self._channel.said()
 
     def because(self) -> str:
         """`errors`, as the end of a sentence."""

@@ -41,7 +41,10 @@ def lines(outcome: Outcome, label: str, quiet: bool = False) -> Iterator[str]:
     yield from _listed(outcome.failed, "not brought over")
     if quiet:
         return
-    yield from _listed(outcome.left_alone, "left alone, on both sides (no file, or unreadable)")
+    yield from _listed(
+        outcome.left_alone,
+        "left alone, on both sides (no file, unreadable, or a .git changed there)",
+    )
     if outcome.left_out:
         yield f"shellenv: left out: {_left_out(outcome)}"
 

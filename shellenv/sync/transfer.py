@@ -181,7 +181,7 @@ def run(
         if status in (1, 2, 4):  # syntax or usage; protocol; a feature that it does not have
             _check_version(env)
         errors.seek(0)
-        return Moved(status, _meaning(os.fsdecode(errors.read()[-65536:])))
+        return Moved(status, meaning(os.fsdecode(errors.read()[-65536:])))
 
 
 @contextmanager
@@ -240,7 +240,7 @@ def listed(path: bytes) -> bytes:
     return b"./" + path if path.startswith((b"#", b";")) else path
 
 
-def _meaning(said: str) -> str:
+def meaning(said: str) -> str:
     """The line of rsync's that says what was wrong, not the one that says that something was."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r": .*\(\d+\)$", line) and "(code" not in line]
