@@ -1091,6 +1091,22 @@ def test_a_file_system_that_cannot_be_written_to_is_said(pair: Pair) -> None:
         assert contents(pair.there) == {b"1", b"2"}
 
 
+def test_what_is_behind_a_link_by_the_time_that_it_has_arrived_has_not_arrived(
+    pair: Pair,
+) -> None:
+    write(pair.here / "d" / "a", "former")
+    pair.started()
+    write(pair.here / "d" / "a", "ours")
+    inside, outside = pair.there / "d", pair.far.home / pair.base.name
+    swap = shlex.join(["mv", str(inside), str(outside)])
+    swap += " && " + shlex.join(["ln", "-s", str(outside), str(inside)])
+    with instead(pair, "rsync", f'/usr/bin/rsync "$@"; status=$?; {swap}; exit $status'):
+        assert pair.up().failed == (b"d/a",)
+    pair.both()
+    assert contents(pair.here) == {b"ours"}
+    assert contents(outside) == {b"ours"}
+
+
 def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:
     wish = pair.wish()._replace(ssh=("ssh", "-oBatchMode=yes", "-p1", "127.0.0.1"))
     with pytest.raises(ShellenvError, match=r"connection to dock is lost: .*refused"):

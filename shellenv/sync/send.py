@@ -76,8 +76,13 @@ def verify(
         return sent
     time.sleep(entry.TICK / 1e9)  # so that no later change can have these times
     read = [name for name in pushed if name in ledger.digests_here]
-    records, now, digests = remote.look([*pushed, *deletions], read=read)
+    names = [*pushed, *deletions]
+    above = {directory for name in names for directory in compare.parents(name)}
+    records, now, digests = remote.look([*above.union(names)], read=read)
     found = {entry.path_of(record): record for record in records}
+    for name in names:  # what is seen through a link is somewhere else
+        if any(found.get(directory, b"")[:1] == b"l" for directory in compare.parents(name)):
+            found.pop(name, None)
     arrived = {n for n in pushed if n in found and _arrived(root, ledger, n, found[n])}
     begun = _begun(remote, root, {n: found[n] for n in pushed if n in found and n not in arrived})
     for name in pushed:
