@@ -848,6 +848,25 @@ def coarse(path: Path, owner: tuple[int, int]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("direction", [UP, DOWN])
+def test_what_is_noted_as_brought_over_survives_a_power_failure(pair: Pair, direction: str) -> None:
+    """The file system is what its disk has of it; a later sync would bring that back."""
+    source, target = (pair.here, pair.there) if direction == UP else (pair.there, pair.here)
+    top = pair.remote_root if direction == UP else pair.here
+    with coarse(top, pair.far[3:] if direction == UP else (0, 0)):
+        pair.started(a="1")
+        write(source / "b", "2")
+        pair.sync(direction)
+        disk, after = top.parent / "disk", pair.base / "after"
+        shutil.copy(top.parent / "image", disk)
+        after.mkdir()
+        subprocess.run(["mount", "-o", "loop", str(disk), str(after)], check=True)
+        survived = contents(after / target.relative_to(top))
+        subprocess.run(["umount", "-l", after], check=True)
+        disk.unlink()
+        assert survived == {b"1", b"2"}
+
+
+@pytest.mark.parametrize("direction", [UP, DOWN])
 def test_whole_seconds_hide_no_change(pair: Pair, direction: str) -> None:
     """Two versions of one second have one time, where a file system keeps no more of it."""
     top, owner = (pair.here, (0, 0)) if direction == UP else (pair.remote_root, pair.far[3:])

@@ -17,7 +17,7 @@ from shellenv.sync.ignore import Rule, Rules
 from shellenv.sync.ledger import sift
 from shellenv.sync.manifest import Manifest, Store
 from shellenv.sync.mover import Mover
-from shellenv.sync.remote import LostError, Place, Remote, nanoseconds
+from shellenv.sync.remote import FLUSH, LostError, Place, Remote, nanoseconds
 from shellenv.sync.wish import Wish
 
 
@@ -140,11 +140,13 @@ sleep {entry.TICK / 1e9} >/dev/null &
 cd -P "$own/new" && find . -mindepth 1 {shlex.join(entry.find())} && wait && date +%s.%N
 """
 
-# A directory that is not writable cannot be moved; the project's could take in nothing
-_IN_PLACE = """\
+# A directory that is not writable cannot be moved; the project's could take in nothing. Until so
+# much is on the disk takes as long as bringing it: nobody waits for that
+_IN_PLACE = f"""\
 chmod u+rwx "$own/new" || exit
 if [ -d "$root" ]; then rmdir "$root" 2>/dev/null || exit 3; fi
-mv -T -- "$own/new" "$root"
+mv -T -- "$own/new" "$root" || exit
+(cd "$root" && {FLUSH.format(seconds=60)}) </dev/null >/dev/null 2>&1 9>&- &
 """
 
 

@@ -48,8 +48,9 @@ class Mover:
             moved = transfer.run(command, files, names, self.env, keep, update, meanwhile, loan)
         if moved.status not in (0, 24):
             said = moved.said or transfer.meaning(self._remote.said())
+            end = f"status {moved.status}" if moved.status > 0 else f"signal {-moved.status}"
             problem = ShellenvError(
-                f"rsync: {said.removeprefix('rsync: ') or f'status {moved.status}'}",
+                f"rsync: {said.removeprefix('rsync: ') or f'it ended with {end}'}",
                 "what was not brought over is brought over by the next sync",
             )
             if moved.status == 23 and "No such file or directory (2)" in said:

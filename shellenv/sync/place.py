@@ -79,6 +79,10 @@ class Yard:
             except FileNotFoundError:  # a sync with another dock has just cleared it away
                 self._forget(OWN)
 
+    def flush(self) -> None:
+        """Have what was written here on the disk, before a note says that it is here."""
+        swap.flush(self._top)
+
     def clear(self) -> None:
         """Remove the directory that files came into, with all that is left in it."""
         import shutil

@@ -69,6 +69,10 @@ _AT_ONCE = 1 << 16
 _PRINT = shlex.join(word.replace("%P", "%p") for word in entry.find())
 """Words of find's that print records whose paths begin with `./`."""
 
+FLUSH = "timeout {seconds} sync -f . >/dev/null 2>&1 || :"
+"""Has what was written there on the disk, before a note here says that it is there: a power failure
+would take it back, and the next sync took that for what somebody has done."""
+
 _NOW = "date +%s.%N; "
 """Prints the time there, for `_records`."""
 
@@ -256,14 +260,22 @@ class Remote:
         """Keep the last listing there, under this name, so that the next need not be sent."""
         self.run(f'mv -f "$own/list" "$own/seen" && echo {shlex.quote(seen)} >"$own/seen.id"')
 
-    def look(self, paths: Sequence[bytes], deep: bool = False, read: Sequence[bytes] = ()) -> Seen:
+    def look(
+        self,
+        paths: Sequence[bytes],
+        deep: bool = False,
+        read: Sequence[bytes] = (),
+        durably: bool = False,
+    ) -> Seen:
         """The records of these paths, as far as they are there.
 
         `deep`: also of all that is below them. `read`: the files whose digests are wanted; they are
-        read before anything is looked at.
+        read before anything is looked at. `durably`: what is there is on the disk by then, unless
+        that takes too long.
         """
         find = f'find "$@" {"" if deep else "-maxdepth 0 "}{_PRINT}'
-        return self._look('"$root"', [(read, _DIGEST), (paths, find)])
+        steps = [FLUSH.format(seconds=10)] if durably else []
+        return self._look('"$root"', [(read, _DIGEST), (paths, find)], steps=steps)
 
     def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
         """What a sync has set aside, and the digests of some of it."""
@@ -271,15 +283,19 @@ class Remote:
         return self._look(f'"$own/was/{sync}"', [(read, _DIGEST)], last)
 
     def _look(
-        self, directory: str, lists: Sequence[tuple[Sequence[bytes], str]], last: str = ""
+        self,
+        directory: str,
+        lists: Sequence[tuple[Sequence[bytes], str]],
+        last: str = "",
+        steps: Iterable[str] = (),
     ) -> Seen:
         """What commands print that are run in a directory, each for its list of paths; then what
-        `last` prints.
+        `last` prints. The `steps` come first, and print nothing.
 
         The lists come over the line and are written nowhere: the disk there may be full.
         Raises ShellenvError if a command was killed.
         """
-        steps, content = [f"cd -P {directory} 2>/dev/null || directory="], b""
+        steps, content = [f"cd -P {directory} 2>/dev/null || directory=", *steps], b""
         for paths, command in lists:
             if paths:
                 packed = _packed(paths)

@@ -78,7 +78,7 @@ def verify(
     read = [name for name in pushed if name in ledger.digests_here]
     names = [*pushed, *deletions]
     above = {directory for name in names for directory in compare.parents(name)}
-    records, now, digests = remote.look([*above.union(names)], read=read)
+    records, now, digests = remote.look([*above.union(names)], read=read, durably=True)
     found = {entry.path_of(record): record for record in records}
     for name in names:  # what is seen through a link is somewhere else
         if any(found.get(directory, b"")[:1] == b"l" for directory in compare.parents(name)):

@@ -98,3 +98,12 @@ def exchange(
         _place(aside, name, target, new)
         raise
     os.rename(name, old, src_dir_fd=aside, dst_dir_fd=source)
+
+
+def flush(directory: int) -> None:
+    """Have all of the file system that a directory is on written to the disk."""
+    import ctypes
+
+    function = getattr(ctypes.CDLL(None), "syncfs", None)
+    if function is None or function(directory) != 0:
+        os.sync()
