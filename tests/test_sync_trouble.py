@@ -1110,6 +1110,20 @@ def test_a_file_system_that_cannot_be_written_to_is_said(pair: Pair) -> None:
         assert contents(pair.there) == {b"1", b"2"}
 
 
+def test_what_an_rsync_could_not_give_its_permissions_gets_them(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1")
+    write(pair.there / "b", "2").chmod(0o755)
+    code = '/usr/bin/rsync "$@"; for last; do :; done; chmod 600 "$last/b"; exit 23'
+    write(tmp_path / "bin" / "rsync", f"#!/bin/sh\n{code}\n").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+        assert pair.down().problem
+    assert (pair.here / "b").stat().st_mode & 0o777 == 0o755
+    pair.both()
+
+
 def test_what_is_behind_a_link_by_the_time_that_it_has_arrived_has_not_arrived(
     pair: Pair,
 ) -> None:

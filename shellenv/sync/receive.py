@@ -83,6 +83,9 @@ def install(
             if here and here.kind == "d" and _is_held(yard, name):
                 result.refuse(name)
                 continue
+            came_in = yard.entry(_inside(yard, name))
+            if came_in and came_in.kind == there.kind == "f" and came_in.mode != there.mode:
+                yard.chmod(_inside(yard, name), there.mode, directory=False)  # rsync could not
             staged = _staged(yard, name, worth=name in ledger.digests_there)
             if staged is not None:
                 result.staged[name] = staged
