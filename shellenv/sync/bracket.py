@@ -436,7 +436,7 @@ class _Sync:
             received = receive.install(yard, self.ledger, actions, names, deletions)
             receive.rescue_late(yard, self.ledger, received)
             yard.clear()
-            yard.flush()
+            yard.flush(received.done)
         return received
 
     # --- what is kept ---------------------------------------------------------------------------

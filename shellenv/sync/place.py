@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -79,9 +79,22 @@ class Yard:
             except FileNotFoundError:  # a sync with another dock has just cleared it away
                 self._forget(OWN)
 
-    def flush(self) -> None:
-        """Have what was written here on the disk, before a note says that it is here."""
-        swap.flush(self._top)
+    def flush(self, names: Sequence[bytes]) -> None:
+        """Have what has come to these paths on the disk, before a note says that it is here."""
+        if len(names) > swap.FEW:
+            swap.flush(self._top)
+            return
+        for name in names:
+            above, _, last = name.rpartition(b"/")
+            with suppress(OSError):  # it has gone, or is no file
+                parent = self.directory(above)
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                descriptor = os.open(last, flags, dir_fd=parent)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+                os.fsync(parent)
 
     def clear(self) -> None:
         """Remove the directory that files came into, with all that is left in it."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shellenv.errors import ShellenvError
 from shellenv.installation import static_dir
-from shellenv.sync import entry
+from shellenv.sync import entry, swap
 from shellenv.sync.channel import Channel, Loan
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ _PRINT = shlex.join(word.replace("%P", "%p") for word in entry.find())
 FLUSH = "timeout {seconds} sync -f . >/dev/null 2>&1 || :"
 """Has what was written there on the disk, before a note here says that it is there: a power failure
 would take it back, and the next sync took that for what somebody has done."""
+
+_FLUSH_EACH = 'timeout 10 sync -- "$@"'
+"""The same for some paths, without waiting for what others write."""
 
 _NOW = "date +%s.%N; "
 """Prints the time there, for `_records`."""
@@ -274,8 +277,11 @@ class Remote:
         that takes too long.
         """
         find = f'find "$@" {"" if deep else "-maxdepth 0 "}{_PRINT}'
-        steps = [FLUSH.format(seconds=10)] if durably else []
-        return self._look('"$root"', [(read, _DIGEST), (paths, find)], steps=steps)
+        few = len(paths) <= swap.FEW
+        steps = [FLUSH.format(seconds=10)] if durably and not few else []
+        flushed = paths if durably and few else ()
+        lists = [(flushed, _FLUSH_EACH), (read, _DIGEST), (paths, find)]
+        return self._look('"$root"', lists, steps=steps)
 
     def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
         """What a sync has set aside, and the digests of some of it."""

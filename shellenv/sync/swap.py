@@ -100,6 +100,10 @@ def exchange(
     os.rename(name, old, src_dir_fd=aside, dst_dir_fd=source)
 
 
+FEW = 100
+"""Files that are written to the disk one by one; of more the whole file system is."""
+
+
 def flush(directory: int) -> None:
     """Have all of the file system that a directory is on written to the disk."""
     import ctypes
