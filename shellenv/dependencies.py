@@ -148,11 +148,11 @@ def commands(found: Dependencies, uv: bool, tools: str) -> list[str]:
         )
     first = ["-r", REQUIREMENTS] if found.requirements else []
     then = ["-e", "."] if by_pip else []
-    files, others = _by_kind(found.more)
+    listed, others = _by_kind(found.more)
     calls = [[*first, *then, *found.more]]
     if any(HASH.search(text) for text in content.values()):
         # For pip one hash means that everything has one, and a directory cannot.
-        calls = [[*first, *files], [*then, *others]]
+        calls = [[*first, *listed], [*then, *others]]
     pip = "uv pip install" if uv else "python -m pip install --disable-pip-version-check"
     lines += [" ".join([pip, *map(shlex.quote, call)]) for call in calls if call]
     return lines

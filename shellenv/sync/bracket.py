@@ -287,29 +287,17 @@ class _Sync:
 
     def _carry_out(self, actions: dict[bytes, str], outcome: Outcome) -> Outcome:
         ledger = self.ledger
-
-        def chosen(*kinds: str) -> list[bytes]:
-            return sorted(name for name, action in actions.items() if action in kinds)
-
-        for name in chosen(compare.PULL_MODE):
+        for name in [name for name, action in actions.items() if action == compare.PULL_MODE]:
             if self._has_other_names(name):
                 actions[name] = compare.PULL  # those keep their permissions
-        copies = {name: self.beside(name) for name in chosen(compare.CONFLICT)}
-        pushed = chosen(compare.PUSH, compare.PUSH_MODE, compare.CONFLICT)
-        pulled = chosen(compare.PULL, compare.PULL_MODE)
-        delete_there, delete_here = chosen(compare.DELETE_THERE), chosen(compare.DELETE_HERE)
-        if not (pushed or pulled or delete_there or delete_here):
+        copies, pushed, pulled, delete_there, delete_here = work = compare.work(
+            actions, self.beside
+        )
+        if not any(work):
             self._settle(actions, compare.FORGET)
             self.store.save(ledger.manifest(self.stamp, ""))
             return outcome
-        pushes, pulls = [*pushed, *delete_there], [*pulled, *delete_here]
-        contents.know(self.remote, self.root, ledger, [*pushes, *pulls])
-        here, there = ledger.version_here, ledger.version_there
-        self.store.begin(
-            self.id,
-            [Intent(here(name), None if name in copies else there(name)) for name in pushes],
-            [Intent(there(name), here(name)) for name in pulls],
-        )
+        self._begin(work)
         send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
         copied, stuck = self._renamed(copies)
         if stuck:
@@ -346,6 +334,18 @@ class _Sync:
             failed=tuple(failed),
             size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
             problem=known or self.mover.complaint(bool(failed)),
+        )
+
+    def _begin(self, work: compare.Work) -> None:
+        """Write down what is about to be done, in the place of which versions."""
+        pushes = [*work.pushed, *work.delete_there]
+        pulls = [*work.pulled, *work.delete_here]
+        contents.know(self.remote, self.root, self.ledger, [*pushes, *pulls])
+        here, there = self.ledger.version_here, self.ledger.version_there
+        self.store.begin(
+            self.id,
+            [Intent(here(name), None if name in work.copies else there(name)) for name in pushes],
+            [Intent(there(name), here(name)) for name in pulls],
         )
 
     def _not_gone(self, received: receive.Received, actions: Mapping[bytes, str]) -> list[bytes]:

@@ -169,3 +169,29 @@ def _whole(name: bytes, paths: Mapping[bytes, Path], actions: dict[bytes, str]) 
     inside = name + b"/"
     for below in [path for path in actions if path.startswith(inside)]:
         actions[below] = PUSH if paths[below].here else FORGET
+
+
+class Work(NamedTuple):
+    """The paths that there is something to do about. `copies` are conflicts, which are `pushed` as
+    well, and the names that the versions there get."""
+
+    copies: dict[bytes, bytes]
+    pushed: list[bytes]
+    pulled: list[bytes]
+    delete_there: list[bytes]
+    delete_here: list[bytes]
+
+
+def work(actions: Mapping[bytes, str], beside: Callable[[bytes], bytes]) -> Work:
+    """The paths by what is to be done; `beside` gives a free name for a conflict copy."""
+
+    def of(*kinds: str) -> list[bytes]:
+        return sorted(name for name, action in actions.items() if action in kinds)
+
+    return Work(
+        {name: beside(name) for name in of(CONFLICT)},
+        of(PUSH, PUSH_MODE, CONFLICT),
+        of(PULL, PULL_MODE),
+        of(DELETE_THERE),
+        of(DELETE_HERE),
+    )
