@@ -13,6 +13,7 @@ from shellenv.errors import ShellenvError
 from shellenv.exec import tell
 from shellenv.hint import Hint, hint, image_sign
 from shellenv.progress import raise_when_ended
+from shellenv.project import refuse_home
 from shellenv.secrets import fetch
 from shellenv.supervisor import leave
 from shellenv.survey import survey
@@ -36,6 +37,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     scene.explain(f"shellenv: {choice.exec_env or 'nowhere to run'}: {choice.reason}")
     tell(found)
     if not choice.exec_env:
+        refuse_home(ctx, project.root)
         raise ShellenvError(
             f"{project.name} has nothing to run in",
             "setup-venv makes a virtual environment; run-shell --env docker takes a container",

@@ -337,12 +337,7 @@ KEYS: tuple[Key, ...] = (
 FREE_SECTIONS = ("shellenv.env", "shellenv.aliases")
 """Sections whose keys the user names."""
 
-UNCHECKED_SECTIONS = (
-    "shellenv.sync",
-    "shellenv.notebook",
-    "shellenv.ssh",
-    "shellenv.aws",
-)
+UNCHECKED_SECTIONS = ("shellenv.notebook", "shellenv.aws")
 """Known sections of which not every key is in the table yet: no key of theirs is unknown."""
 
 SECTIONS = tuple(dict.fromkeys([*(key.section for key in KEYS), *UNCHECKED_SECTIONS]))

@@ -165,6 +165,10 @@ def test_a_file_that_is_too_large_is_refused() -> None:
         ),
         ("[shellenv]\nzzzzzz = 1\n", "f.cfg:2: unknown key 'zzzzzz' in [shellenv]"),
         (
+            "[shellenv.sync]\nexclud = *.pem\n",
+            "f.cfg:2: unknown key 'exclud' in [shellenv.sync]; did you mean 'exclude'?",
+        ),
+        (
             "\n[shellenv.alias]\n",
             "f.cfg:2: unknown section [shellenv.alias]; did you mean [shellenv.aliases]?",
         ),
@@ -193,7 +197,7 @@ def test_the_section_of_another_program_is_no_slip(name: str) -> None:
 
 
 def test_sections_of_later_versions_are_known() -> None:
-    for section in ("sync", "notebook", "ssh", "aws"):
+    for section in ("notebook", "aws"):
         assert layer(f"[shellenv.{section}]\nanything.at.all = 1\n").warnings == ()
 
 

@@ -184,6 +184,14 @@ def test_at_a_terminal_the_command_has_one(environment: Environment) -> None:
         terminal.wait()
 
 
+def test_at_a_terminal_stderr_may_go_elsewhere(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        command = environment.words("sh", "-c", "echo out; echo err >&2")
+        terminal.type(f"{command} 2>$HOME/said; grep -x err $HOME/said | sed s/e/a/")
+        terminal.expect("out")
+        assert "arr" in terminal.wait()
+
+
 def test_in_a_pipeline_it_has_none(environment: Environment) -> None:
     with environment.terminal() as terminal:
         terminal.type(f"echo | {environment.words('python3', '-c', TTY)} | cat")

@@ -196,10 +196,13 @@ def test_an_image_that_is_not_there_brings_to_mind_one_of_the_project(home: Home
     ]
 
 
-@pytest.mark.parametrize("place", ["~", "/"])
-def test_the_whole_home_is_not_mounted_in_a_container(home: Home, place: str) -> None:
-    cwd = home.path if place == "~" else Path("/")
-    done = home.shellenv("run-shell", "--env", "docker", "--print", "--", "true", cwd=cwd)
+@pytest.mark.parametrize("options", [[], ["--env", "docker", "--print"]])
+@pytest.mark.parametrize("place", ["~", "/", "/usr"])
+def test_the_whole_home_is_no_project_nor_is_what_is_the_systems(
+    home: Home, place: str, options: list[str]
+) -> None:
+    cwd = home.path if place == "~" else Path(place)
+    done = home.shellenv("run-shell", *options, "--", "true", cwd=cwd)
     assert last_lines(done) == [f"shellenv: {place} is no project", "cd into the project first"]
 
 

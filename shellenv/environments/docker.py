@@ -366,8 +366,9 @@ def _account(scene: Scene, place: Place, target: str) -> Account:
 
 
 def _streams() -> Streams:
-    """A terminal only if both stdin and stdout are one. In the background nothing is read from
-    it: the docker CLI would be stopped for it, where the command might never read."""
+    """A terminal only if all three are one: a container's has no stderr of its own. In the
+    background nothing is read from it: the docker CLI would be stopped for it, where the command
+    might never read."""
     try:
         stdin = os.isatty(0)
         os.fstat(0)
@@ -379,7 +380,7 @@ def _streams() -> Streams:
         foreground = os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
         foreground = True
-    tty = foreground and os.isatty(1)
+    tty = foreground and os.isatty(1) and os.isatty(2)
     size = os.get_terminal_size(0) if tty else None
     text = f"{size.lines} {size.columns}" if size and size.lines and size.columns else ""
     return Streams(foreground, tty, text)

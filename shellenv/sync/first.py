@@ -37,8 +37,10 @@ class Load(NamedTuple):
 
     @property
     def is_worth_it(self) -> bool:
-        """Is it faster to let rsync walk the tree than to give it a list of paths?"""
-        return len(self.records) >= _MANY and len(self.excluded) <= _MANY
+        """Is it faster to let rsync walk the tree than to give it a list of paths, or is there
+        something so large that it should go on where it was cut off?"""
+        much = len(self.records) >= _MANY or self.largest >= transfer.LARGE
+        return much and len(self.excluded) <= _MANY
 
 
 def load(scan: list[bytes], rules: Rules) -> Load:
