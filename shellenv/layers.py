@@ -111,13 +111,13 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
     dependencies.refuse_outside(recipe.root, recipe.dependencies, "a container")
     source = recipe.base.reference
     if image is None:
-        say(f"shellenv: making {tags[0]} from {source}, once")
+        docker.explain(f"shellenv: making {tags[0]} from {source}, once")
         if recipe.base.notice:
-            say(f"shellenv: {recipe.base.notice}")
+            docker.explain(f"shellenv: {recipe.base.notice}")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
     labels = {PROJECT: recipe.root}
     engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
-    say(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
+    docker.explain(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
     dependencies.tell(recipe.root, recipe.dependencies)
     image = _second(engine, recipe, docker, image, tags[1])
     _prune(engine, recipe.root, tags[1])
@@ -127,7 +127,8 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
 class Docker:
     """The docker CLI at one engine, for what takes long: it shows progress as people know it.
 
-    `explain` is told the command lines that a person might want to repeat.
+    `explain` is told what is done, and the command lines that a person might want to repeat.
+    `quiet`: what is installed is shown only if that fails.
     """
 
     def __init__(
@@ -136,11 +137,13 @@ class Docker:
         env: Mapping[str, str],
         labels: Mapping[str, str],
         explain: Callable[[str], None] = say,
+        quiet: bool = False,
     ) -> None:
         self.program = program
         self.env = dict(env)
         self.labels = labels
         self.explain = explain
+        self.quiet = quiet
 
     def fetch(self, base: Base, root: str) -> None:
         """Build the base image if it is the project's own, else pull it."""
@@ -175,7 +178,8 @@ class Docker:
         labels = [word for k, v in self.labels.items() for word in ("--label", f"{k}={v}")]
         argv = [self.program(), "run", "-i", "--init", "--name", name, *labels, *words]
         hint = "it says above why; [shellenv.run] setup adds to an image, --image takes another"
-        watch(title, argv, self.env, stdin=script.encode("utf-8", "surrogateescape"), hint=hint)
+        stdin = script.encode("utf-8", "surrogateescape")
+        watch(title, argv, self.env, stdin=stdin, quiet=self.quiet, hint=hint)
 
 
 def _first(

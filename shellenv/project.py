@@ -25,9 +25,9 @@ MARKERS = (
 )
 """What makes a directory a project for `run-*` if nothing of shellenv's is there."""
 
-SYSTEM = frozenset(
-    ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/run", "/sbin")
-    + ("/sys", "/usr", "/var", "/Applications", "/Library", "/System", "/Users")
+SYSTEM = (
+    *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/run", "/sbin"),
+    *("/sys", "/usr", "/var", "/Applications", "/Library", "/System", "/Users"),
 )
 """Directories that belong to nobody's project."""
 
@@ -242,8 +242,8 @@ def _names(note: str, directory: str) -> bool:
 
 
 def refuse_home(ctx: Context, root: str) -> None:
-    """Raise ShellenvError if `root` is the home directory or `/`, which is too much to be a project,
-    or a directory of the system's."""
+    """Raise ShellenvError if `root` is the home directory or `/`, too much to be a project, or a
+    directory of the system's."""
     real = os.path.realpath(root)
     if real in SYSTEM or (ctx.home and real == os.path.realpath(ctx.home)):
         raise ShellenvError(f"{paths.tilde(ctx, root)} is no project", "cd into the project first")

@@ -342,6 +342,13 @@ def test_what_is_installed_is_installed_once_for_the_same_files(project: Environ
         more.unlink()
 
 
+def test_nothing_is_said_of_what_is_installed_if_only_what_matters_is_to_be(
+    project: Environment,
+) -> None:
+    write(project.root / "requirements.txt", "# quietly\n")
+    assert said(project, "-q") == ""
+
+
 def test_images_of_files_that_are_long_gone_are_removed(project: Environment) -> None:
     def names() -> list[str]:
         label = f"label=shellenv.project={project.root}"

@@ -298,7 +298,8 @@ class Docker:
     def _cli(self) -> layers.Docker:
         explain = self.scene.explain
         labels = {**leftovers.labels(self.scene.project.root, keep=False), **leftovers.STEP}
-        return layers.Docker(lambda: self.program, self._environment(), labels, explain)
+        env, quiet = self._environment(), self.scene.quiet
+        return layers.Docker(lambda: self.program, env, labels, explain, quiet)
 
     def _environment(self) -> dict[str, str]:
         """The docker CLI's environment: ours, at this engine."""
