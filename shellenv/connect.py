@@ -69,6 +69,11 @@ def resolve(ctx: Context, text: str) -> Dock:
     for dock in known.docks:
         if dock.moniker == text:
             return dock
+    docked = connection.docked(ctx)
+    if docked and text == ctx.shell_env.get("SHELLENV_DOCK"):  # one that was never registered
+        away = connection.dock_at(docked)
+        if away is not None:
+            return away
     user, host, port = docks.target(text)
     for dock in known.docks:
         same = host in (dock.moniker, dock.host)

@@ -307,6 +307,16 @@ def test_where_the_socket_is_the_dock_itself_says(bash: Shell, gpu: RealDock, to
         assert reaches(session, gpu)
 
 
+def test_a_dock_that_was_never_registered_has_a_name_in_the_shell_that_is_docked_there(
+    bash: Shell, sailor: Sailor, real_dock: RealDock
+) -> None:
+    sailor.user.write(".ssh/known_hosts", real_dock.known_line())
+    with bash.interactive() as session:
+        assert session.run(f"dock {real_dock.user}@{real_dock.target}") == ""
+        said = session.run(f"ssh-dock {real_dock.address} -- echo he''re 2>/dev/null")
+        assert said.strip() == "here"
+
+
 def test_dockerutils_docks_and_bare_addresses_can_be_docked_to(
     bash: Shell, sailor: Sailor, real_dock: RealDock
 ) -> None:
