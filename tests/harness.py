@@ -25,7 +25,7 @@ import pytest
 
 SHELLS = ("bash", "zsh", "fish")
 BIN = Path(sys.executable).parent  # where pip put `shellenv`: the environment that runs pytest
-TIMEOUT = 60.0  # seconds; only a hang gets there
+TIMEOUT = 180.0  # seconds; only a hang gets there
 
 
 def eventually(
