@@ -11,7 +11,6 @@ from shellenv.environment import environment
 from shellenv.environments import Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.hint import by_hand
-from shellenv.plan import expand
 from shellenv.ports import published
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
@@ -31,11 +30,8 @@ class Venv:
         scene = self.scene
         plan = scene.found.plan
         words = ["env"]
-        env = dict(scene.ctx.env)
-        for variable in plan.variables if plan else ():
-            env[variable.name] = expand(variable.value, env)
-            words.append(_assignment(variable.name, env[variable.name]))
-        words += [_assignment(name, value) for name, value in scene.given().items()]
+        for values in (scene.planned(), scene.given()):
+            words += [_assignment(name, value) for name, value in values.items()]
         words += [_assignment(secret.name) for secret in scene.secrets()]
         command = [shlex.quote(word) for word in scene.request.command or (self._shell(),)]
         line = " ".join([*(words if len(words) > 1 else ()), *command])
