@@ -85,11 +85,13 @@ place() {
   printf '%s\0' "${state:-ok}" "$user" "$root" "$own"
   [ ! -e "$own/owner" ] || tr -d '\0' <"$own/owner"
   printf '\0'
-  [ ! -d "$root" ] || held
+  [ ! -d "$root" ] || held "$root"
   printf '\0'
   [ ! -d "$old" ] || printf %s "$old"
   printf '\0'
   [ ! -d "$own/new" ] || printf new
+  printf '\0'
+  held "$own/in"
   printf '\0'
   set +f
   for one in "$own/was"/*; do
@@ -97,10 +99,10 @@ place() {
   done
 }
 
-# Is there anything in the project's directory?
+# held DIRECTORY: is there anything in it?
 held() {
   set +f
-  for one in "$root"/* "$root"/.[!.]* "$root"/..?*; do
+  for one in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     if [ -e "$one" ] || [ -L "$one" ]; then
       printf full
       return
@@ -119,8 +121,8 @@ case $remote in
   '~/'*) remote=$HOME/${remote#'~/'} ;;
 esac
 root=$remote/$user/$name own=$remote/$user/.shellenv/$name old=/data/workspaces/$user/code/$name
-if [ "$dry" = 0 ] && [ ! -d "$own/tmp" ]; then
-  said=$(mkdir -p "$own/was" "$own/tmp" 2>&1) || state="cannot $said"
+if [ "$dry" = 0 ] && [ ! -d "$own/in" ]; then
+  said=$(mkdir -p "$own/was" "$own/in" 2>&1) || state="cannot $said"
 fi
 [ -n "$state" ] || [ ! -d "$own" ] || lock
 command -v rsync >/dev/null || state='no rsync'

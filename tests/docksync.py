@@ -42,10 +42,12 @@ class Far(NamedTuple):
 
     def own(self, top: Path) -> None:
         """Give its user what a test has put there as root."""
-        for path in [top, *top.rglob("*")] if top.exists() else ():
-            with suppress(FileNotFoundError):  # an rsync that comes to its end
-                if path.lstat().st_uid != self.uid:
-                    os.chown(path, self.uid, self.gid, follow_symlinks=False)
+        for above, directories, files in os.walk(top):  # an rsync may be coming to its end in there
+            for name in (".", *directories, *files):
+                path = os.path.join(above, name)
+                with suppress(FileNotFoundError):
+                    if os.lstat(path).st_uid != self.uid:
+                        os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 class Pair:

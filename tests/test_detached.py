@@ -130,7 +130,7 @@ def test_ctrl_c_in_the_sync_of_a_run_says_in_what_state_things_are(
         assert environment.shell_command(large).status == 0
     with environment.terminal() as terminal:
         terminal.type(environment.words("sh", "-c", large if moment == "after" else "true"))
-        terminal.expect("--copy-dest" if moment == "after" else "--backup-dir")
+        terminal.expect("--copy-dest")
         terminal.press("c")
         direction = "down" if moment == "after" else "up"
         terminal.expect(f"shellenv: sync-{direction} was interrupted: nothing is lost")

@@ -58,7 +58,7 @@ def test_a_sync_that_is_killed_is_finished_by_the_next(
     pair.down()
     assert len(tree(pair.here)) == 21
     assert tree(pair.here) == tree(pair.there)
-    assert not any(pair.there.parent.joinpath(".shellenv", "project", "tmp").iterdir())
+    assert not any(pair.there.parent.joinpath(".shellenv", "project", "in").rglob("*"))
     assert not any(pair.there.parent.joinpath(".shellenv", "project", "was").iterdir())
 
 
@@ -551,6 +551,63 @@ def test_what_a_first_sync_has_brought_of_a_large_file_is_not_brought_again(pair
     assert not pair.up().problem
     assert over_the_line(pair) - before < 2 * LARGE * 0.8  # read once, and written once
     assert tree(pair.here) == tree(pair.there)
+
+
+def test_what_a_later_sync_has_brought_of_a_large_file_is_not_brought_again(pair: Pair) -> None:
+    write(pair.here / "large", "former")
+    pair.started()
+    write(pair.here / "large", os.urandom(LARGE))
+    write(pair.here / "also", "1")
+    with rsync_that_stops(pair, LARGE // 2):
+        assert pair.up().failed == (b"large",)
+    assert (pair.there / "large").read_text() == "former"
+    before = over_the_line(pair)
+    assert not pair.up().problem
+    assert over_the_line(pair) - before < 2 * LARGE * 0.8  # read once, and written once
+    assert tree(pair.here) == tree(pair.there)
+    assert not (pair.there.parent / ".shellenv" / "project" / "in").exists()
+
+
+def test_what_is_half_there_of_a_large_file_goes_when_that_is_not_to_go_on(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.here / "large", os.urandom(LARGE))
+    with rsync_that_stops(pair, LARGE // 2):
+        assert pair.up().failed
+    (pair.here / "large").unlink()
+    assert not pair.up().did_anything
+    assert not (pair.there.parent / ".shellenv" / "project" / "in").exists()
+    assert tree(pair.here) == tree(pair.there)
+
+
+@pytest.mark.parametrize("code", ["exit 1", '[ "$2" = -t ] && exit 1; exec /usr/bin/ln "$@"'])
+def test_what_a_sync_replaces_is_kept_until_it_is_seen_also_without_hard_links(
+    pair: Pair, code: str
+) -> None:
+    """A file system may have none, or the system lets us make none to files of others."""
+    pair.started(a="1", b="1", **{"-c": "1"})
+    for name in ("a", "b", "-c", "new"):
+        write(pair.here / name, "2")
+    write(pair.there / "b", "unseen")
+    once = f"mkdir {pair.far.home / pair.base.name} 2>/dev/null"
+    with instead(pair, "ln", f"{once} && printf 'unseen, too' >{pair.there}/a; {code}"):
+        outcome = pair.up()
+    assert sorted(outcome.sent) == [b"-c", b"a", b"b", b"new"]
+    assert {name for name, _ in outcome.conflicts} == {b"a", b"b"}
+    pair.both()
+    assert contents(pair.here) == {b"2", b"unseen", b"unseen, too"}
+
+
+def test_what_has_just_been_made_at_the_dock_is_not_replaced_by_what_is_new_here(
+    pair: Pair,
+) -> None:
+    pair.started(a="1")
+    write(pair.here / "new", "ours")
+    (pair.here / "d").mkdir()
+    made = f"cd {pair.there}; echo theirs >new; mkdir d; echo theirs, too >d/file"
+    with instead(pair, "rsync", f'/usr/bin/rsync "$@"; status=$?; {made}; exit $status'):
+        assert pair.up().failed == (b"new",)
+    pair.both()
+    assert contents(pair.here) == {b"1", b"ours", b"theirs\n", b"theirs, too\n"}
 
 
 # --- locks ----------------------------------------------------------------------------------------
@@ -1128,20 +1185,26 @@ def test_what_an_rsync_could_not_give_its_permissions_gets_them(
     pair.both()
 
 
-def test_what_is_behind_a_link_by_the_time_that_it_has_arrived_has_not_arrived(
-    pair: Pair,
+@pytest.mark.parametrize("program", ["rsync", "mv"])
+def test_a_link_that_is_put_in_the_way_of_a_sync_at_work_is_not_written_through(
+    pair: Pair, program: str
 ) -> None:
     write(pair.here / "d" / "a", "former")
+    write(pair.here / "d" / "b", "former")
     pair.started()
     write(pair.here / "d" / "a", "ours")
+    (pair.here / "d" / "b").unlink()
+    write(pair.here / "d" / "new", "ours")
     inside, outside = pair.there / "d", pair.far.home / pair.base.name
-    swap = shlex.join(["mv", str(inside), str(outside)])
-    swap += " && " + shlex.join(["ln", "-s", str(outside), str(inside)])
-    with instead(pair, "rsync", f'/usr/bin/rsync "$@"; status=$?; {swap}; exit $status'):
-        assert pair.up().failed == (b"d/a",)
+    write(outside / "a", "outside")
+    pair.far.own(outside)
+    swap = f"[ -L {inside} ] || {{ /usr/bin/mv {inside} {inside}2 && ln -s {outside} {inside}; }}"
+    with instead(pair, program, f'{swap} 2>/dev/null; exec /usr/bin/{program} "$@"'):
+        assert pair.up().failed == (b"d/a", b"d/new")
+        pair.up()
     pair.both()
-    assert contents(pair.here) == {b"ours"}
-    assert contents(outside) == {b"ours"}
+    assert contents(outside) == {b"outside"}
+    assert sorted(contents(pair.here)) == [b"former", b"ours"]
 
 
 def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:

@@ -1,4 +1,4 @@
-"""Scripts for the far end that move things aside, and back, without leaving the project.
+"""Scripts for the far end that move things in, aside, and back, without leaving the project.
 
 A step is a directory of the project and a command run in it. The directory is entered by its name
 and then asked for its physical one: if that differs, a part of it has become a symbolic link, and
@@ -12,6 +12,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import entry, place
@@ -19,12 +20,39 @@ from shellenv.sync.entry import Version
 from shellenv.sync.remote import Remote
 
 _HEAD = """\
-cd -P "$root" || exit
-real=$PWD was=$own/was/{sync}
+cd -P "$root" 2>/dev/null || {{ mkdir -p -- "$root" && cd -P "$root"; }} || exit
+real=$PWD came=$own/in was=$own/was/{sync}
 run() {{ # also in a directory that is not writable
   if [ -w . ]; then "$@"; else m=$(stat -c %a .); chmod u+w . && {{ "$@"; chmod "$m" .; }}; fi
 }}
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
+"""
+
+# A name is always there, as the old version has two by the time that the new one takes its place;
+# not where the file system has no links, or the system lets us make none to files of others
+_REPLACE = """\
+replace() { # DIRECTORY NAME...
+  to=$1
+  shift
+  if ln -P -t "$was/r$to" -- "$@" 2>/dev/null; then
+    for n; do
+      set -- "$@" "$came$to/$n"
+      shift
+    done
+    mv -f -t . -- "$@"
+    return
+  fi
+  for n; do
+    new=$came$to/$n old=$was/r$to/$n
+    if there "$old" || ln -P -T -- "$n" "$old" 2>/dev/null; then
+      mv -f -T -- "$new" "$n"
+    else
+      [ -d "$n" ] && [ ! -L "$n" ] || mv -n -T -- "$n" "$old" 2>/dev/null
+      mv -n -T -- "$new" "$n"
+    fi
+  done
+}
+there() { [ -e "$1" ] || [ -L "$1" ]; }
 """
 
 _AT_ONCE = 500
@@ -63,13 +91,60 @@ def rename(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None:
     _run(remote, sync, steps)
 
 
-def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:
-    """Give directories their permissions."""
-    steps = [
-        f"enter {_quote('/' + os.fsdecode(path))} && chmod {mode:o} ."
-        for path, mode in modes.items()
-    ]
+class Arrival(NamedTuple):
+    """What has come in, to be put in its place: new `directories` and such as get other `modes`,
+    `new` files and links, and those whose old versions are to be `replaced`. Those `above` it are
+    there, as far as is known; they are made if not."""
+
+    above: dict[bytes, int]
+    directories: dict[bytes, int]
+    modes: dict[bytes, int]
+    new: list[bytes]
+    replaced: list[bytes]
+
+
+def install(remote: Remote, sync: str, came: Arrival) -> None:
+    """Put what has come in in its place; the old versions are in `was/<sync>/r` afterwards.
+
+    What is `new` replaces nothing, and nothing replaces a directory.
+    """
+    steps = [_REPLACE] if came.replaced else []
+    replaced = list(_grouped(came.replaced))
+    kept = sorted("r" + directory for directory, _ in replaced)
+    steps += [f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(kept)]
+    steps += _made(came)
+    for directory, names in _grouped(came.new):
+        steps += [
+            f"enter {_quote(directory)} && run mv -n -t . -- {_came(directory, some)}"
+            for some in _chunks(names)
+        ]
+    for directory, names in replaced:
+        steps += [
+            f"enter {_quote(directory)} && run replace {_quote(directory)} {_all(some)}"
+            for some in _chunks(names)
+        ]
+    closed = {path: mode for path, mode in came.directories.items() if mode & 0o700 != 0o700}
+    for path, mode in sorted({**closed, **came.modes}.items(), reverse=True):
+        steps.append(f"enter {_quote('/' + os.fsdecode(path))} && chmod {mode:o} .")
     _run(remote, sync, steps)
+
+
+def _made(came: Arrival) -> Iterator[str]:
+    """Make the directories, the outermost first, such that things can be put in them."""
+    modes = {**came.above, **came.directories}
+    for directory, names in _grouped(sorted(modes)):
+        enter = f"enter {_quote(directory)}"
+        alike = defaultdict(list)
+        for name in names:
+            path = os.fsencode(f"{directory}/{name}"[1:])
+            mkdir = f"run mkdir -m {modes[path] | 0o700:o} --"
+            if path in came.above:
+                there = _quote(f"{directory}/{name}")
+                yield f'[ -d "$root"{there} ] || {{ {enter} && {mkdir} {_quote(name)}; }}'
+            else:
+                alike[mkdir].append(name)
+        for mkdir, words in alike.items():
+            yield from (f"{enter} && {mkdir} {_all(some)}" for some in _chunks(words))
 
 
 def rescue(
@@ -130,15 +205,15 @@ def _bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None
     _run(remote, sync, steps)
 
 
-def forget(remote: Remote, sync: str) -> None:
-    """Remove what a sync has set aside."""
+def forget(remote: Remote, sync: str, came: bool = False) -> None:
+    """Remove what a sync has set aside, and, with `came`, what has come in and not gone on."""
     _run(
         remote,
         sync,
         [
             # the directories alone: a file may have other names, outside of all this
             'find "$was" "$own/new" -type d ! -perm -700 -exec chmod u+rwx {} + 2>/dev/null',
-            'rm -rf -- "$was" "$own/tmp"/* "$own/new"',
+            'rm -rf -- "$was" "$own/new"' + (' "$came"' if came else ""),
         ],
     )
 
@@ -170,6 +245,10 @@ def _chunks(words: list[str]) -> Iterator[list[str]]:
 
 def _all(names: list[str]) -> str:
     return " ".join(map(_quote, names))
+
+
+def _came(directory: str, names: list[str]) -> str:
+    return " ".join(f'"$came"{_quote(f"{directory}/{name}")}' for name in names)
 
 
 def _in_was(path: str) -> str:

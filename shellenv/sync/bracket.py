@@ -69,6 +69,8 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
                 here = tree.scan(work.root, wish.rules)
                 found = remote.listing(wish.rules)
             outcome = work.run(here, found)
+            if there.came and direction == UP and not (wish.dry or outcome.sent or outcome.failed):
+                aside.forget(remote, work.id, came=True)  # nobody needs it any more
     return outcome._replace(seconds=time.monotonic() - start)
 
 
@@ -307,9 +309,7 @@ class _Sync:
             pushed = [name for name in pushed if name in actions]
         self._settle(actions, compare.FORGET)
         actions.update(dict.fromkeys(copied, compare.PULL))
-        if pushed:
-            self._push(pushed)
-        send.keep_modes(self.remote, self.id, ledger, actions, pushed)
+        whole = not pushed or self._push(pushed, copies)
         sent = send.verify(self.remote, self.root, ledger, pushed, delete_there)
         received = receive.Received()
         if pulled or copied or delete_here:
@@ -320,7 +320,7 @@ class _Sync:
             )
         self.store.save(ledger.manifest(self.stamp, self.id))
         if pushed or delete_there:
-            aside.forget(self.remote, self.id)
+            aside.forget(self.remote, self.id, came=whole)
         done = set(received.done) - set(copied)
         parked = _parked(name for name in done if ledger.paths[name].here is None)
         failed = sorted([*stuck, *sent.failed, *self._not_gone(received, actions)])
@@ -367,20 +367,18 @@ class _Sync:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
 
-    def _push(self, names: list[bytes]) -> None:
-        sparse = _is_large(names, self.ledger.here)
-        self.mover.run(
-            transfer.push(
-                self.wish.ssh,
-                self.wish.root,
-                self.there.root,
-                self.there.own,
-                self.id,
-                sparse,
-            ),
-            names,
-            _size(names, self.ledger.here),
-        )
+    def _push(self, names: list[bytes], copies: Mapping[bytes, bytes]) -> bool:
+        """Bring these there; False if rsync did not come to its end. What has come then goes to its
+        place, too, and what is half there waits for the next sync."""
+        here = self.ledger.here
+        place = (self.wish.root, self.there.root, self.there.own)
+        command = transfer.push(self.wish.ssh, *place, _is_large(names, here))
+        status = self.mover.run(command, names, _size(names, here))
+        came = send.arrival(self.root, self.ledger, names, copies)
+        if status:
+            came = send.came_whole(self.remote, self.root, self.ledger, came)
+        aside.install(self.remote, self.id, came)
+        return status in transfer.ENDED
 
     def _settle(self, actions: Mapping[bytes, str], *kinds: str) -> None:
         """Write down both sides as they are, where nothing is to be done."""

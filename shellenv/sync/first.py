@@ -103,7 +103,7 @@ def bring(
     if not loan.over:
         raise mover.complaint(True) or remote.lost()
     arrived = look(remote.rest(), ours, wish.rules)
-    if arrived is None or status not in _SOME:
+    if arrived is None or status not in transfer.ENDED:
         discard(remote)
         return None
     return arrived
@@ -120,9 +120,6 @@ def keep(remote: Remote, store: Store, result: Manifest) -> bool:
     discard(remote)
     return False
 
-
-_SOME = (0, 23, 24)
-"""rsync's statuses for: all, some, or all that were still there have been brought over."""
 
 _MANY = 100
 """Paths from which on it pays to let rsync walk the tree, unless more would have to be left out."""

@@ -12,7 +12,7 @@ Beside a project's directory, `<remote_root>/<user>/<name>`, there is `.shellenv
 
     owner          whose it is (`Owner`)
     lock, moving   locks: of this shell; of the rsync that writes there
-    tmp, new       rsync's unfinished files; the first sync, until it is complete
+    in, new        what rsync has brought, until it is put in its place; all of a first sync
     list, seen     the last listing, and one that the manifest is equal to
     was/<sync>     what a sync replaced or deleted, until it is verified
 """
@@ -107,7 +107,8 @@ class Owner(NamedTuple):
 
 class Place(NamedTuple):
     """What the far end said at the beginning. `old` is dockerutils' directory of that name, or "";
-    `begun`: a first sync has left something in `new`; `left` are the syncs that did so in `was`.
+    `begun`: a first sync has left something in `new`, `came`: another one in `in`; `left` are the
+    syncs that did so in `was`.
     """
 
     user: str
@@ -118,6 +119,7 @@ class Place(NamedTuple):
     empty: bool
     old: str
     begun: bool
+    came: bool
     left: tuple[str, ...]
 
 
@@ -175,9 +177,9 @@ class Remote:
         impossible: no rsync, a directory that cannot be made, another sync at work."""
         said = b"".join(self._parts())
         words = said.split(b"\0")
-        if len(words) < 9:
+        if len(words) < 10:
             raise entry.garbled(said)
-        state, user, root, own, owner, held, old, new, left = map(os.fsdecode, words[:9])
+        state, user, root, own, owner, held, old, new, came, left = map(os.fsdecode, words[:10])
         if state == "busy":
             raise ShellenvError(
                 f"another sync with {self.label}:{root} is at work", "try again when it is done"
@@ -207,6 +209,7 @@ class Remote:
             held.strip() != "full",
             old,
             new != "",
+            came == "full",
             tuple(left.split()),
         )
 
@@ -282,6 +285,10 @@ class Remote:
         flushed = paths if durably and few else ()
         lists = [(flushed, _FLUSH_EACH), (read, _DIGEST), (paths, find)]
         return self._look('"$root"', lists, steps=steps)
+
+    def came(self, paths: Sequence[bytes]) -> list[bytes]:
+        """The records of those of these paths that have come in, and are not in their places."""
+        return self._look('"$own/in"', [(paths, f'find "$@" -maxdepth 0 {_PRINT}')]).records
 
     def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
         """What a sync has set aside, and the digests of some of it."""

@@ -1,5 +1,5 @@
-"""Changing the far side: what is in the way moves aside, rsync brings ours, and all is looked at
-again afterwards."""
+"""Changing the far side: what is in the way moves aside, rsync brings ours beside the project, from
+where it moves to its place, and all is looked at again afterwards."""
 
 from __future__ import annotations
 
@@ -46,22 +46,31 @@ def make_room(
     aside.remove_directories(remote, sync, directories)
 
 
-def keep_modes(
-    remote: Remote, sync: str, ledger: Ledger, actions: Mapping[bytes, str], pushed: list[bytes]
-) -> None:
-    """rsync gives the directories above what it brings our permissions: put theirs back where it
-    was they who changed them."""
-    modes = {}
-    for above in {above for name in pushed for above in compare.parents(name)}:
-        path = ledger.paths.get(above)
-        if path is None or actions.get(above) in _OURS:
-            continue
-        if path.here and path.there and path.here.kind == path.there.kind == "d":
-            modes[above] = path.there.mode
-    aside.chmod(remote, sync, modes)
+def arrival(
+    root: bytes, ledger: Ledger, pushed: list[bytes], copies: Mapping[bytes, bytes]
+) -> aside.Arrival:
+    """How `pushed` are to go to their places, if all of them come."""
+    above = {above for name in pushed for above in compare.parents(name)}.difference(pushed)
+    modes = {name: found.mode for name in above if (found := read(tree.look(root, name)))}
+    came = aside.Arrival(modes, {}, {}, [], [])
+    for name in pushed:
+        here = entry.read(ledger.here[name])[1]
+        there = b" " if name in copies else ledger.there.get(name, b" ")[:1]
+        if here.kind == "d":
+            (came.modes if there == b"d" else came.directories)[name] = here.mode
+        else:
+            (came.replaced if there in b"fl" else came.new).append(name)
+    return came
 
 
-_OURS = (compare.PUSH, compare.PUSH_MODE, compare.CONFLICT)
+def came_whole(remote: Remote, root: bytes, ledger: Ledger, came: aside.Arrival) -> aside.Arrival:
+    """The part of it that has come, where rsync says that not all has."""
+    seen = {entry.path_of(r): r for r in remote.came([*came.new, *came.replaced])}
+
+    def whole(names: list[bytes]) -> list[bytes]:
+        return [name for name in names if name in seen and _is_like(root, ledger, name, seen[name])]
+
+    return came._replace(new=whole(came.new), replaced=whole(came.replaced))
 
 
 def verify(
@@ -122,10 +131,15 @@ def verify(
 def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
     """Is what is there now what was here, at the scan or by now? What was there before may look
     like it, and is not."""
-    what = entry.read(record)[1]
-    here, old = ledger.paths[name].here, ledger.there.get(name)
-    if old is not None and what.kind == "f" and _is_untouched(old, record):
+    old = ledger.there.get(name)
+    if old is not None and record[:1] == b"f" and _is_untouched(old, record):
         return False
+    return _is_like(root, ledger, name, record)
+
+
+def _is_like(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
+    """Does a record look like what was here, at the scan or by now?"""
+    what, here = entry.read(record)[1], ledger.paths[name].here
     if here is not None and entry.alike(here, what):
         return True
     after = read(tree.look(root, name))

@@ -28,6 +28,10 @@ LARGE = 1 << 26
 """Bytes from which on holes in a file matter."""
 
 
+ENDED = (0, 23, 24)
+"""rsync's statuses for: all, some, or all that were still there have been brought over."""
+
+
 class Moved(NamedTuple):
     """What came of an rsync: its status and last words; 0 if all went well."""
 
@@ -35,21 +39,18 @@ class Moved(NamedTuple):
     said: str
 
 
-def push(
-    ssh: Sequence[str], root: str, target: str, own: str, sync: str, sparse: bool
-) -> list[str]:
-    """The command line that brings listed paths from `root` to the directory `target` there.
+def push(ssh: Sequence[str], root: str, target: str, own: str, sparse: bool) -> list[str]:
+    """The command line that brings listed paths from `root` to `own`/in there.
 
-    What it replaces is in `own`/was/`sync` afterwards. What looks the same is replaced, too: it may
-    not be, and where only the permissions differ, its other names there keep theirs.
+    Files of `target` that changed only in part are completed from what is there. `sparse`: there
+    are large files; what has come of one when it is cut off stays, and the next one goes on.
     """
     options = [
-        *(*COMMON, "--ignore-times"),
-        *(["--sparse"] if sparse else []),
-        *("--backup", f"--backup-dir={own}/was/{sync}/r", f"--temp-dir={own}/tmp"),
+        *(*COMMON, "--chmod=Du+rwx", "--ignore-times", f"--copy-dest={target}", "--force"),
+        *(["--sparse", "--partial"] if sparse else []),
         f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
     ]
-    return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{target}/"]
+    return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{own}/in/"]
 
 
 def push_all(
