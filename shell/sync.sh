@@ -38,7 +38,8 @@ each() {
 }
 
 # The channel is an rsync's: its command comes first. At its end, the token says that it is ours.
-# rsync leaves its stdin and stdout such that nobody can wait for them any more: it has others.
+# rsync leaves its stdin and stdout such that nobody can wait for them any more: it has others. Who
+# reads the channel for it would wait for ever: two see to its end, as one may be killed.
 lend() {
   read -r n && run=$(head -c "$n") || exit
   {
@@ -46,10 +47,15 @@ lend() {
       exec 5>&1 9>&-
       sh -c 'echo $$; exec cat' <&3 | {
         read -r in
+        echo "$in"
         eval "$run"
         echo $? >&5
         kill -s PIPE "$in"
-      } 3<&- | cat >&4
+      } 3<&- | {
+        read -r in
+        cat >&4
+        kill -s PIPE "$in" 2>/dev/null
+      }
     )
   } 3<&0 4>&1
   case $n in

@@ -1,7 +1,8 @@
-"""A container without a terminal: started, its streams joined to ours, its end waited for.
+"""A container: started, its streams joined to ours, its end waited for.
 
-The Engine's API does that with one client less than the docker CLI, which takes longer to start
-and passes Ctrl-C and Ctrl-Z on to one process alone. A container with a terminal is the CLI's.
+The Engine's API does that with one client less than the docker CLI, which takes longer to start,
+passes Ctrl-C and Ctrl-Z on to one process alone, and in the background of a terminal reads it
+without end. What is different at a terminal is in `terminal`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from shellenv.errors import ShellenvError
 from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
 
 CHUNK = 1 << 18
+
+NO_KEYS = b"\xff,\xfe,\xff,\xfe"
+"""What one cannot type. Else the engine would keep back a Ctrl-P until it sees the next key."""
 
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
@@ -45,7 +49,7 @@ def run(engine: Engine, name: str, stdin: bool, removed: bool) -> End:
     to us alone to its first process. Ctrl-Z pauses the container. Raises ShellenvError if it cannot
     be started, and LostError if the connection to the engine is lost.
     """
-    return _Attachment(engine, name, stdin, removed).run()
+    return Attachment(engine, name, stdin, removed).run()
 
 
 def signal_group(engine: Engine, path: str, number: int) -> None:
@@ -64,7 +68,11 @@ def _received(connection: socket.socket) -> bytes:
         return b""
 
 
-class _Attachment:
+class Attachment:
+    """One container's streams, signals and end; see `run`."""
+
+    SIGNALS: tuple[str, ...] = (*PASSED_ON, "SIGTSTP")
+
     def __init__(self, engine: Engine, name: str, stdin: bool, removed: bool) -> None:
         self.engine = engine
         self.removed = removed
@@ -81,9 +89,9 @@ class _Attachment:
         self.had_terminal = has_terminal()
 
     def run(self) -> End:
-        watched = {getattr(signal, name) for name in (*PASSED_ON, "SIGTSTP")}
+        watched = {getattr(signal, name) for name in self.SIGNALS}
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGCONT})
         signals, notices = os.pipe()
         listener = _thread.start_new_thread(self._listen, (watched, notices))
         condition = "removed" if self.removed else "next-exit"
@@ -92,18 +100,32 @@ class _Attachment:
                 self.engine.hijack(f"{self.path}/attach", self._attach_query()) as streams,
                 self.engine.waiting(f"{self.path}/wait", condition=condition) as ending,
             ):
+                self.begin()
                 self.engine.post(f"{self.path}/start")
+                self.begun()
                 return self._pump(streams, ending, signals)
         finally:
             self.done = True
+            self.end()
             if self.hung_up:  # it comes once more when the shell has ended, too
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_kill(listener, signal.SIGUSR1)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _attach_query(self) -> dict[str, str]:
-        query = {"stream": "1", "stdout": "1", "stderr": "1"}
-        return {**query, "stdin": "1"} if self.stdin is not None else query
+    def begin(self) -> None:
+        """Called before the container is started."""
+
+    def begun(self) -> None:
+        """Called when it has been started."""
+
+    def end(self) -> None:
+        """Called at the end, however that has come."""
+
+    def _attach_query(self) -> dict[str, str | bytes]:
+        query: dict[str, str | bytes] = {"stream": "1", "stdout": "1", "stderr": "1"}
+        if self.stdin is not None:
+            query.update(stdin="1", detachKeys=NO_KEYS)
+        return query
 
     def _listen(self, watched: set[Any], notices: int) -> None:
         """Hand each signal over as two bytes: its number, and whether it was sent to us alone.
@@ -119,16 +141,17 @@ class _Attachment:
         streams.setblocking(False)
         open_streams, status = True, b""
         while open_streams or not status.rstrip().endswith(b"}"):
+            self.look_around()
             poll = select.poll()
             poll.register(signals, select.POLLIN)
             if open_streams:
                 poll.register(streams, select.POLLIN | (select.POLLOUT if self.to_send else 0))
             poll.register(ending, select.POLLIN)
-            if self.stdin is not None and not self.to_send and self._may_read():
+            if self.stdin is not None and not self.to_send and self.may_read():
                 poll.register(self.stdin, select.POLLIN)
             for fd, event in poll.poll(self._patience()):
                 if fd == signals:
-                    self._signal(*os.read(signals, 2))
+                    self.react(*os.read(signals, 2))
                 elif fd == ending.fileno():
                     chunk = _received(ending)
                     status += chunk
@@ -141,7 +164,6 @@ class _Attachment:
                         open_streams = self._receive(streams)
                 elif fd == self.stdin:
                     self._read(streams)
-            self._look_at_the_clock()
         return self._ended(status)
 
     def _ended(self, status: bytes) -> End:
@@ -157,7 +179,7 @@ class _Attachment:
 
     # Streams
 
-    def _may_read(self) -> bool:
+    def may_read(self) -> bool:
         """In the background, reading the terminal would stop us where the command might not."""
         if not self.keyboard:
             return True
@@ -195,15 +217,19 @@ class _Attachment:
             streams.shutdown(socket.SHUT_WR)
 
     def _receive(self, streams: socket.socket) -> bool:
-        """Take what there is; False at the end. Frames: the stream (1 or 2), three zeros, the
-        length in four bytes, big-endian (Engine API, ContainerAttach)."""
+        """Take what there is; False at the end."""
         try:
             chunk = streams.recv(CHUNK)
         except BlockingIOError:
             return True
         except OSError:  # the other connection says what has become of it
             return False
-        view = memoryview(chunk)
+        self.take(memoryview(chunk))
+        return bool(chunk)
+
+    def take(self, view: memoryview) -> None:
+        """Write what has come. Frames: the stream (1 or 2), three zeros, the length in four bytes,
+        big-endian (Engine API, ContainerAttach)."""
         while view:
             if self.left == 0:
                 missing = 8 - len(self.head)
@@ -217,10 +243,9 @@ class _Attachment:
             part = view[: self.left]
             view = view[len(part) :]
             self.left -= len(part)
-            self._write(2 if self.target == 2 else 1, part)
-        return bool(chunk)
+            self.write(2 if self.target == 2 else 1, part)
 
-    def _write(self, fd: int, data: memoryview) -> None:
+    def write(self, fd: int, data: memoryview) -> None:
         if fd == 1 and self.deaf_since:
             return
         while data:
@@ -241,30 +266,33 @@ class _Attachment:
 
     # Signals
 
-    def _signal(self, number: int, sent: int) -> None:
+    def react(self, number: int, sent: int) -> None:
+        """Pass a signal on, which was `sent` to us alone, or came from our terminal."""
         if number == signal.SIGTSTP:
-            self._pause()
+            self.suspend()
             return
         self.interrupted |= number == signal.SIGINT
         if number == signal.SIGHUP and self.had_terminal and not has_terminal():
             self.deadline = time.monotonic() + GRACE
             self.hung_up = True
-        if sent or number not in TERMINAL_SIGNALS:
+        if (sent and not self.hung_up) or number not in TERMINAL_SIGNALS:
             self._kill(number)
         else:
-            self._kill_group(number)
+            self.kill_group(number)
 
     def _kill(self, number: int) -> None:
         with suppress(EngineError):  # it has ended
             self.engine.post(f"{self.path}/kill", signal=str(int(number)))
 
-    def _kill_group(self, number: int) -> None:
+    def kill_group(self, number: int) -> None:
+        """Send a signal to all of the command's process group."""
         try:
             signal_group(self.engine, self.path, number)
         except EngineError:
             self._kill(number)
 
-    def _pause(self) -> None:
+    def suspend(self) -> None:
+        """Stop as Ctrl-Z would have the command stopped, until we are continued."""
         with suppress(EngineError):
             self.engine.post(f"{self.path}/pause")
         stop()
@@ -273,10 +301,11 @@ class _Attachment:
 
     def _patience(self) -> int | None:
         """How long to wait for something to happen, in milliseconds."""
-        waiting = self.deadline or self.deaf_since or not self._may_read()
+        waiting = self.deadline or self.deaf_since or not self.may_read()
         return 200 if waiting else None
 
-    def _look_at_the_clock(self) -> None:
+    def look_around(self) -> None:
+        """Do what nothing tells us to do, but the time that has passed."""
         now = time.monotonic()
         if self.deaf_since and not self.deadline and now > self.deaf_since + 0.5:
             self._kill(signal.SIGTERM)  # it ignores SIGPIPE, and will get no answer

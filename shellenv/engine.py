@@ -108,21 +108,6 @@ class Engine:
         response = self.call("DELETE", path, query)
         return response.code not in (404, 409) and bool(_checked(response))
 
-    def has_started(self, name: str) -> bool:
-        """Was there a container `name` that ran? Asked soon after its end, as the engine remembers
-        its last events only."""
-        from datetime import datetime
-        from json import dumps
-
-        now = str(self.get("/info")["SystemTime"])
-        zone = re.sub(r".{19}[.\d]*", "", now).replace("Z", "+00:00")
-        until = datetime.fromisoformat(now[:19] + zone).timestamp() + 1
-        filters = dumps({"container": [name], "event": ["start"]})
-        found = self.call(
-            "GET", "/events", {"since": "0", "until": f"{until:.0f}", "filters": filters}
-        )
-        return bool(_checked(found).body.strip())
-
     def call(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
     ) -> Response:
@@ -139,7 +124,7 @@ class Engine:
 
     @contextmanager
     def hijack(
-        self, path: str, query: Mapping[str, str], body: Any = None
+        self, path: str, query: Mapping[str, str | bytes], body: Any = None
     ) -> Iterator[socket.socket]:
         """A connection that becomes a container's streams. Raises EngineError if it is refused."""
         from json import dumps
@@ -241,7 +226,7 @@ def _read_json(path: str) -> Any:
 def _request(
     method: str,
     path: str,
-    query: Mapping[str, str],
+    query: Mapping[str, str | bytes],
     content: bytes,
     version: str = "1.0",
     headers: str = "",

@@ -41,30 +41,20 @@ class End(NamedTuple):
     interrupted: bool = False
 
 
-def supervise(
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    *,
-    forward: Callable[[int], None] | None = None,
-    hangup: Callable[[], None] | None = None,
-    suspend: Callable[[int], None] | None = None,
-    orphan_signal: int = signal.SIGKILL,
-    reap: bool = False,
-) -> End:
+def supervise(argv: Sequence[str], env: Mapping[str, str]) -> End:
     """Run a program to its end, with our standard streams and all other open descriptors.
 
-    `forward(signal)` passes a signal on (default: to the program), `hangup()` ends the work when
-    the terminal has been gone for `GRACE` seconds (default: kill it), `suspend(pid)` stops the
-    program and us for SIGTSTP (default: the terminal stops it, and we follow). If this process is
-    killed the program gets `orphan_signal`. With `reap`, whatever it started and left behind is
-    killed at its end, as a container does it (Linux). Raises nothing for what the program does.
+    It is killed when the terminal has been gone for `GRACE` seconds, and if this process is. As in
+    a container, whatever it started and left behind is killed at its end (Linux). Raises nothing
+    for what the program does.
     """
-    return _Supervisor(argv, env, forward, hangup, suspend, orphan_signal, reap).run()
+    return _Supervisor(argv, env).run()
 
 
 def stop() -> bool:
     """Stop this process as Ctrl-Z would, until it is continued. False if the kernel does not do it
-    because nobody would continue us (an orphaned process group: POSIX.1-2017, XBD 11.1.4)."""
+    because nobody would continue us (an orphaned process group: POSIX.1-2017, XBD 11.1.4). Other
+    threads must block SIGCONT: one that does not may take it, and we would wait for ever."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT, signal.SIGTSTP})
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     try:
@@ -78,19 +68,6 @@ def stop() -> bool:
     finally:
         signal.signal(signal.SIGTSTP, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def has_stopped(child: int, wait: bool = False) -> bool:
-    """Has a child stopped, with all its threads? `wait` until it has, or has ended. False where
-    nobody can know."""
-    if not CAN_LOOK:
-        return False
-    flags = os.WSTOPPED | os.WNOWAIT | (os.WEXITED if wait else os.WNOHANG)
-    try:
-        found = os.waitid(os.P_PID, child, flags)
-    except ChildProcessError:
-        return False
-    return found is not None and found.si_code == os.CLD_STOPPED
 
 
 def leave(end: End) -> int:
@@ -107,23 +84,9 @@ def leave(end: End) -> int:
 
 
 class _Supervisor:
-    def __init__(
-        self,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        forward: Callable[[int], None] | None,
-        hangup: Callable[[], None] | None,
-        suspend: Callable[[int], None] | None,
-        orphan_signal: int,
-        reap: bool,
-    ) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         self.argv = list(argv)
         self.env = dict(env)
-        self.forward = forward or self._send
-        self.hangup = hangup or (lambda: self._send(signal.SIGKILL))
-        self.suspend = suspend
-        self.orphan_signal = orphan_signal
-        self.reap = reap
         self.pid = 0
         self.interrupted = False
         self.had_terminal = has_terminal()
@@ -131,7 +94,7 @@ class _Supervisor:
 
     def run(self) -> End:
         watched = {getattr(signal, name) for name in PASSED_ON}
-        watched |= {signal.SIGTSTP} if self.suspend or CAN_LOOK else set()
+        watched |= {signal.SIGTSTP} if CAN_LOOK else set()
         # What was ignored when we were started stays so (nohup, `&` in a script).
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         watched |= {signal.SIGCHLD, signal.SIGALRM}
@@ -139,17 +102,15 @@ class _Supervisor:
         # On some systems a signal whose default is to be ignored is lost even where it is blocked.
         handlers = {n: signal.signal(n, _nothing) for n in (signal.SIGCHLD, signal.SIGALRM)}
         try:
-            if self.reap:
-                self.prctl(PR_SET_CHILD_SUBREAPER, 1)
+            self.prctl(PR_SET_CHILD_SUBREAPER, 1)
             self._start(before)
             return self._wait(watched)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             if self.had_terminal and not has_terminal():  # SIGHUP comes for more than one reason
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            if self.reap:
-                self._end_descendants()
-                self.prctl(PR_SET_CHILD_SUBREAPER, 0)
+            self._end_descendants()
+            self.prctl(PR_SET_CHILD_SUBREAPER, 0)
             while watched & signal.sigpending():
                 signal.sigwait(watched & signal.sigpending())
             for number, handler in handlers.items():
@@ -162,7 +123,7 @@ class _Supervisor:
         if self.pid:
             return
         try:
-            self.prctl(PR_SET_PDEATHSIG, self.orphan_signal)
+            self.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores these two
@@ -191,11 +152,9 @@ class _Supervisor:
                 if (end := self._collect()) is not None:
                     return end
             elif number == signal.SIGALRM:
-                self.hangup()
+                self._send(signal.SIGKILL)
             elif number == signal.SIGTSTP:
-                if self.suspend:
-                    self.suspend(self.pid)
-                elif sent:
+                if sent:
                     self._send(number)
                 # The terminal's went to the program, too. We stop when that has: a shell reads the
                 # terminal from then on. It may as well not stop, or not yet.
@@ -204,7 +163,7 @@ class _Supervisor:
                 if number == signal.SIGHUP and self.had_terminal and not has_terminal():
                     signal.setitimer(signal.ITIMER_REAL, GRACE)
                 if sent:
-                    self.forward(number)
+                    self._send(number)
 
     def _collect(self) -> End | None:
         """Take note of every child that changed; how the program ended, once it has."""
@@ -224,11 +183,16 @@ class _Supervisor:
         return end
 
     def _stopped(self) -> bool:
-        for _ in range(2):
-            if not has_stopped(self.pid):
+        """Has it stopped, with all its threads? False where nobody can know."""
+        for _ in range(2 if CAN_LOOK else 0):
+            try:
+                found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if found is None or found.si_code != os.CLD_STOPPED:
                 return False
             time.sleep(0.02)  # SIGCONT for the group may have reached us first
-        return True
+        return CAN_LOOK
 
     def _send(self, number: int) -> None:
         with suppress(OSError):  # it has ended, or is another user's now (sudo)

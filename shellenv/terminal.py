@@ -1,198 +1,138 @@
-"""A container at a terminal: the docker CLI's, and what it does not do, Ctrl-Z.
+"""A container at a terminal, which is the command's for as long as the run is in the foreground.
 
-In a container a program that stops leaves nobody to come back to: its parent there is an init
-which does not notice. So somebody looks, and then stops the client here as the user's shell
-expects; `fg` makes both go on.
-
-The client asks once for the window's size and begins to listen for changes after that, so that a
-change in between is lost, and what it has asked for may be old by the time it tells the container.
-So we tell it as well.
+What is typed goes there as it is, Ctrl-C too: the container has a terminal of its own, which makes
+signals of it. But one thing is not done there. A program that stops in a container leaves nobody to
+come back to: its parent there is an init which does not notice. So somebody looks, and then stops
+us here, as the user's shell expects. `fg` makes both go on, and so does `bg`, after which the
+terminal is the shell's: nothing is read from it until it is ours again.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
-import select
 import signal
+import socket
 import termios
 import time
-from collections.abc import Callable, Mapping, Sequence
+import tty
 from contextlib import suppress
 from itertools import chain, repeat
 
-from shellenv.attach import signal_group
+from shellenv.attach import Attachment
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import GRACE, End, has_stopped, stop, supervise
+from shellenv.supervisor import PASSED_ON, End, stop
 
 WATCH = """until read -r first rest </proc/1/task/1/children; [ "$first" ]; do
   sleep 0.02
 done
 while [ -e "/proc/$first" ]; do
-  state=
   while read -r key value rest; do
-    [ "$key" != State: ] || { state=$value; break; }
+    [ "$key" != State: ] || break
   done <"/proc/$first/status"
-  [ "$state" != T ] || [ "$before" = T ] || echo SIGTSTP
-  before=$state
+  if [ "$value" = T ]; then
+    echo SIGTSTP
+    read -r rest && kill -s CONT -- "-$first" || exit
+  fi
   sleep 0.2
 done"""
-"""Prints a line each time that the command, the only child of docker's init, is stopped. It may
-be there before that child is."""
+"""Prints a line each time that the command, the only child of docker's init, is stopped, and makes
+all of its group go on when it is given one. It may be there before that child is."""
 
 
-AGAIN = (0.3, 1, 3)
-"""Seconds after which the window's size is told once more, while the client may still be at it."""
+def run(engine: Engine, name: str, removed: bool) -> End:
+    """Start the container `name`, which was created with a terminal, give it ours, and stay with it
+    to its end, or until it is `removed` (`--rm`). The terminal is as it was afterwards.
 
-
-def run(
-    engine: Engine,
-    name: str,
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    remove: Callable[[], None],
-) -> End:
-    """Run the docker CLI's `argv`, which makes the container `name` and gives it the terminal.
-
-    `remove()` ends the container. It is gone at the end, whatever became of the client; a terminal
-    that is gone is told to the command first, which has `GRACE` seconds then.
+    Raises ShellenvError if it cannot be started, and LostError if the connection to the engine is
+    lost.
     """
-    return _Terminal(engine, name, argv, env, remove).run()
+    end = _Terminal(engine, name, stdin=True, removed=removed).run()
+    return end._replace(interrupted=end.status == 128 + signal.SIGINT)  # Ctrl-C, pressed in there
 
 
-class _Terminal:
-    def __init__(
-        self,
-        engine: Engine,
-        name: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        remove: Callable[[], None],
-    ) -> None:
-        self.engine = engine
-        self.path = f"/containers/{name}"
-        self.argv = argv
-        self.env = env
-        self.remove = remove
+class _Terminal(Attachment):
+    SIGNALS = (*PASSED_ON, "SIGTSTP", "SIGWINCH")
+
+    def __init__(self, engine: Engine, name: str, stdin: bool, removed: bool) -> None:
+        super().__init__(engine, name, stdin, removed)
         self.modes = termios.tcgetattr(0)
-        self.changes, self.change = os.pipe()
-        os.set_blocking(self.change, False)
-        self.done = False
+        self.is_ours = False
+        self.watcher: socket.socket | None = None  # that waits for a word to go on
 
-    def run(self) -> End:
-        signal.signal(signal.SIGWINCH, lambda *_: self._note_change())
-        # Signals are for the thread that looks after the client: one that another thread took would
-        # raise what ends a run (see progress), instead of being passed on.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def begin(self) -> None:
+        signal.signal(signal.SIGWINCH, lambda *_: None)  # what is ignored may be lost
+        self._take_terminal()
+
+    def begun(self) -> None:
+        self._tell_size()
         _thread.start_new_thread(self._watch, ())
-        _thread.start_new_thread(self._keep_size, ())
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        try:
-            end = supervise(
-                self.argv,
-                self.env,
-                forward=self._forward,
-                hangup=self.remove,
-                suspend=self._suspend,
-                orphan_signal=signal.SIGTERM,
-            )
-        finally:
-            self.done = True
-            self._restore()
-        if end.signal:  # the client was ended, not the command
-            if end.signal == signal.SIGHUP:
-                self._hang_up()
-            self.remove()
-        # Ctrl-C was pressed in there
-        return end._replace(interrupted=end.status == 128 + signal.SIGINT)
 
-    def _restore(self) -> None:
-        """Have the terminal as it was, before anybody prints: the client may have ended, or lost
-        the engine, without doing so. In the background it is somebody else's."""
+    def end(self) -> None:
+        self._give_terminal()
+
+    def look_around(self) -> None:
+        super().look_around()
+        if not self.is_ours and self.may_read():
+            self._take_terminal()
+
+    def take(self, view: memoryview) -> None:
+        self.write(1, view)
+
+    def write(self, fd: int, data: memoryview) -> None:
+        with suppress(ShellenvError):  # a terminal that is gone is told otherwise
+            super().write(fd, data)
+
+    def react(self, number: int, sent: int) -> None:
+        if number == signal.SIGWINCH:
+            self._tell_size()
+        else:
+            super().react(number, sent)
+
+    def suspend(self) -> None:
+        self._give_terminal()
+        stop()
+        self.look_around()
+        self._tell_size()
+        watcher, self.watcher = self.watcher, None
+        if watcher is not None:
+            with suppress(OSError):  # the connection has broken
+                watcher.sendall(b"\n")
+
+    def _take_terminal(self) -> None:
+        """Have each key come to us as it is typed."""
         with suppress(termios.error, OSError):
-            if os.tcgetpgrp(0) == os.getpgrp():
+            tty.setraw(0, termios.TCSANOW)
+        self.is_ours = True
+
+    def _give_terminal(self) -> None:
+        """Have the terminal as it was, unless it is somebody else's by now."""
+        with suppress(termios.error, OSError):
+            if self.is_ours and os.tcgetpgrp(0) == os.getpgrp():
                 termios.tcsetattr(0, termios.TCSADRAIN, self.modes)
+        self.is_ours = False
 
-    def _forward(self, number: int) -> None:
-        for _ in range(50):
-            try:
-                self.engine.post(f"{self.path}/kill", signal=str(number))
-                return
-            except EngineError:  # noqa: PERF203 # not yet there, or no longer
-                time.sleep(0.02)
-
-    def _hang_up(self) -> None:
-        """What the kernel does when a terminal goes, and patience."""
-        self._to_group(signal.SIGHUP)
-        end = time.monotonic() + GRACE
-        while time.monotonic() < end:
-            found = self.engine.get(f"{self.path}/json")
-            if not found or not found["State"]["Running"]:
-                return
-            time.sleep(0.05)
-
-    def _to_group(self, number: int) -> None:
-        with suppress(EngineError):
-            signal_group(self.engine, self.path, number)
-
-    # The window
-
-    def _note_change(self) -> None:
-        with suppress(BlockingIOError):  # one is as good as many
-            os.write(self.change, b".")
-
-    def _keep_size(self) -> None:
-        """Tell the container the window's size once it runs, and whenever it changes. Runs in a
-        thread, until the connection or the terminal is gone."""
-        waits = iter(AGAIN)
-        with suppress(ShellenvError, OSError):
-            while not self.done:
-                if not self._tell_size():
-                    time.sleep(0.05)
-                elif select.select([self.changes], [], [], next(waits, None))[0]:
-                    os.read(self.changes, 1 << 12)
-
-    def _tell_size(self) -> bool:
-        """False if the container does not run yet."""
-        size = os.get_terminal_size(0)
-        if not all(size):  # it has none
-            return True
-        try:
-            self.engine.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
-        except EngineError:
-            return False
-        return True
-
-    # Ctrl-Z
+    def _tell_size(self) -> None:
+        """Tell the container the window's size."""
+        with suppress(EngineError, OSError):
+            size = os.get_terminal_size(0)
+            if all(size):  # it has one
+                self.engine.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
 
     def _watch(self) -> None:
         """Send ourselves SIGTSTP whenever the command has stopped. Runs in a thread, and looks
         again whatever has ended it: the container may not run yet, a connection may break, and the
         command may kill all that is around it."""
-        command = {"Cmd": ["sh", "-c", WATCH], "AttachStdout": True}
+        command = {"Cmd": ["sh", "-c", WATCH], "AttachStdin": True, "AttachStdout": True}
         pauses = chain(repeat(0.1, 50), repeat(2))  # it is not to be a burden where it never works
         while not self.done:
             with suppress(ShellenvError, OSError):
                 made = self.engine.post(f"{self.path}/exec", command)
                 start = f"/exec/{made['Id']}/start"
-                with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as lines:
-                    while chunk := lines.recv(1 << 12):
+                with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as watcher:
+                    while chunk := watcher.recv(1 << 12):
                         if b"SIGTSTP" in chunk and not self.done:
+                            self.watcher = watcher
                             os.kill(os.getpid(), signal.SIGTSTP)
             time.sleep(next(pauses))
-
-    def _suspend(self, client: int) -> None:
-        """Stop the client and ourselves with the terminal as it was, and go on when told to."""
-        os.kill(client, signal.SIGSTOP)
-        # A thread of it that waits for the terminal, and has not yet been told that it is stopped,
-        # would take what is typed for the shell.
-        has_stopped(client, wait=True)
-        raw = termios.tcgetattr(0)
-        self._restore()
-        stop()
-        if os.tcgetpgrp(0) == os.getpgrp():
-            termios.tcsetattr(0, termios.TCSADRAIN, raw)
-        os.kill(client, signal.SIGCONT)
-        self._note_change()
-        self._to_group(signal.SIGCONT)

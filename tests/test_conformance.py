@@ -218,6 +218,18 @@ def test_the_window_has_its_size_from_the_start_and_changes_are_seen(
         assert terminal.status() == 7
 
 
+@pytest.mark.parametrize("key", ["p", "q", "@"])
+def test_a_key_comes_as_soon_as_it_is_typed(environment: Environment, key: str) -> None:
+    """docker keeps Ctrl-P back until the next one."""
+    code = "stty raw -echo; echo begin; head -c 1 | od -An -tx1; stty sane"
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("sh", "-c", code))
+        terminal.expect("\nbegin")
+        terminal.press(key)
+        terminal.expect(f" {ord(key) & 31:02x}\n")
+        terminal.wait()
+
+
 def test_ctrl_c_ends_it_with_130(environment: Environment) -> None:
     with environment.terminal() as terminal:
         terminal.type(environment.words("bash", "-c", "echo begin; sleep 1000; echo survived"))
@@ -268,6 +280,64 @@ def test_ctrl_z_stops_it_and_fg_goes_on(environment: Environment, input_: str) -
         terminal.expect("\ngot there")
         terminal.wait()
         assert terminal.status() == 0
+
+
+@pytest.mark.parametrize("input_", ["", "</dev/null"], ids=["terminal", "no terminal"])
+def test_after_ctrl_z_and_bg_it_goes_on_and_the_terminal_is_the_shells(
+    environment: Environment, input_: str
+) -> None:
+    code = "echo begin; for n in $(seq 40); do sleep 0.05; done; echo got there"
+    with environment.terminal() as terminal:
+        terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
+        terminal.expect("\r\nbegin")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("bg")
+        terminal.expect("got there\r")
+        terminal.type("wait; echo it is $((6 * 7))")
+        terminal.expect("\r\nit is 42\r\n")
+    eventually(lambda: not environment.containers())
+
+
+def test_fg_after_bg_gives_the_command_the_terminal_again(environment: Environment) -> None:
+    code = "echo begin; read -r line; echo got $line.; read -r line; echo and $line."
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\nbegin")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("bg")
+        terminal.type("echo it is $((6 * 7)).")  # what is typed is the shell's
+        terminal.expect("\r\nit is 42.\r\n")
+        terminal.type("fg")
+        terminal.expect("\r\nrun-shell")
+        terminal.type("one")
+        terminal.expect("\ngot one.")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.type("fg")
+        terminal.type("two")
+        terminal.expect("\nand two.")
+        terminal.wait()
+        assert terminal.status() == 0
+
+
+@pytest.mark.parametrize("input_", ["", "</dev/null"], ids=["terminal", "no terminal"])
+def test_what_is_stopped_can_be_killed(environment: Environment, input_: str) -> None:
+    mark = f"{environment.root}/stopped"
+    with environment.terminal() as terminal:
+        code = f"trap 'exit 7' TERM; echo begin; while :; do sleep 0.05; done; : {mark}"
+        terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
+        terminal.expect("\r\nbegin")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("kill %1")
+        eventually(lambda: not environment.containers() and not pids(mark))
+        terminal.type("")  # the shell says so before a prompt
+        terminal.expect("Exit 7")
 
 
 def test_ctrl_z_is_the_commands_to_handle(environment: Environment) -> None:

@@ -165,25 +165,6 @@ def test_what_print_prints_for_a_virtual_environment_does_the_same(home: Home) -
     assert by_hand.stdout == home.shellenv(*words, cwd=root).stdout
 
 
-CLIENT = """
-import os, sys, termios
-from shellenv import terminal
-from shellenv.engine import Engine
-before = termios.tcgetattr(0)
-argv = ["sh", "-c", sys.argv[1]]
-terminal.run(Engine("unix:///nowhere"), "run", argv, os.environ, lambda: None)
-print("as it was" if termios.tcgetattr(0) == before else "raw")
-"""
-
-
-@pytest.mark.parametrize("end", ["exit 125", "kill -KILL $$"])
-def test_a_client_that_leaves_the_terminal_raw_does_not_leave_it_so_for_us(end: str) -> None:
-    argv = ["-c", CLIENT, f"stty raw -echo; {end}"]
-    child = pexpect.spawn(sys.executable, argv, encoding="utf-8", timeout=TIMEOUT)
-    child.expect_exact(["as it was\r\n"])
-    child.close()
-
-
 @pytest.mark.needs("docker")
 def test_an_image_that_is_not_there_brings_to_mind_one_of_the_project(home: Home) -> None:
     root = home.project("api")
@@ -553,17 +534,11 @@ def test_what_docker_refuses_is_status_1_and_said_with_a_way_out(
         assert said[-1].startswith(hint.format(port=port))
         with container.terminal() as terminal:
             terminal.type(container.words("true", options=options))
-            terminal.expect("shellenv: docker could not run the container\r\ndocker says above why")
+            terminal.expect("shellenv: the Docker Engine refuses: ")
+            terminal.expect(hint.format(port=port))
             terminal.wait()
             assert terminal.status() == 1
     assert not container.containers()
-
-
-def test_a_command_may_have_the_status_that_docker_has(container: Environment) -> None:
-    with container.terminal() as terminal:
-        terminal.type(container.words("sh", "-c", "exit 125"))
-        assert "could not" not in terminal.wait()
-        assert terminal.status() == 125
 
 
 @pytest.mark.parametrize(
@@ -576,6 +551,24 @@ def test_a_terminal_that_the_image_does_not_know_is_one_that_it_knows(
         terminal.type(f"TERM={own} {container.words('sh', '-c', 'echo it is $TERM.')}")
         terminal.expect(f"it is {inside}.\r\n")
         terminal.wait()
+
+
+@pytest.mark.parametrize("options", [[], ["-p", "127.0.0.1:{port}:80"]], ids=["run", "start"])
+def test_a_terminal_is_as_it_was_however_a_container_comes_to_its_end(
+    project: Environment, options: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, project.terminal() as terminal:
+        terminal.type("stty -a")
+        before = terminal.wait()
+        port = taken.getsockname()[1]
+        words = [option.format(port=port) for option in options]
+        terminal.type(project.words("sh", "-c", "echo begin; sleep 1000", options=words))
+        terminal.expect("\nshellenv: the Docker Engine refuses" if options else "\nbegin")
+        if not options:
+            engine("rm", "-f", *project.containers())
+        terminal.wait()
+        terminal.type("stty -a")
+        assert terminal.wait() == before
 
 
 def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> None:

@@ -231,6 +231,17 @@ def kill_one(pair: Pair, sync: subprocess.Popen[bytes], dice: random.Random) -> 
     return "nothing"
 
 
+def last_words(sync: subprocess.Popen[bytes], log: list[str]) -> bytes:
+    """What a sync says on stderr, which comes to its end in time."""
+    try:
+        return sync.communicate(timeout=150)[1]
+    except subprocess.TimeoutExpired:
+        shown = ["ps", "-eo", "pid,ppid,etimes,wchan:20,args", "--forest"]
+        print(*log, sep="\n")  # noqa: T201
+        subprocess.run(shown, check=False)
+        raise
+
+
 def calm(pair: Pair, people: list[Person], log: list[str]) -> None:
     """Sync until both sides are the same, and look for every version that must be there."""
     pair.far.own(pair.remote_root)
@@ -295,7 +306,7 @@ def test_no_version_is_lost_whatever_is_killed(far: Far, tmp_path: Path) -> None
                     time.sleep(dice.random() * 0.7)
                     note(f"kill: {kill_one(pair, sync, dice)}")
                     kills += 1
-                _, said = sync.communicate(timeout=120)
+                said = last_words(sync, log)
                 note(f"ends with {sync.returncode}: {said[-200:]!r}")
             stop.set()
             for thread in threads:
@@ -336,7 +347,7 @@ def test_no_version_is_lost_of_a_first_sync_whatever_is_killed(far: Far, tmp_pat
                 if person.root.exists():
                     person.edit()
             log.append(f"kill: {kill_one(pair, sync, dice)}")
-            _, said = sync.communicate(timeout=120)
+            said = last_words(sync, log)
             log.append(f"ends with {sync.returncode}: {said[-200:]!r}")
         calm(pair, people, log)
     print(f"{rounds} first syncs")  # noqa: T201

@@ -764,6 +764,21 @@ def test_a_first_sync_works_where_descriptors_have_large_numbers(pair: Pair) -> 
     assert len(tree(pair.there)) == 150
 
 
+@pytest.mark.parametrize(
+    "victim",
+    ["$PPID", "$own", "$outer", "$main", "$(pgrep -oP $outer)", "$(pgrep -nP $outer)"],
+    ids=["flock", "its shell", "the shell around it", "the first", "its input", "its output"],
+)
+def test_a_first_sync_ends_whatever_is_killed_around_its_rsync(pair: Pair, victim: str) -> None:
+    many(pair)
+    parents = "own=$(up $PPID); outer=$(up $own); main=$(up $outer)"
+    code = f'up() {{ ps -o ppid= -p $1; }}; {parents}; kill -9 {victim}; exec /usr/bin/rsync "$@"'
+    with instead(pair, "rsync", code), suppress(ShellenvError):
+        pair.up()
+    pair.up()
+    assert tree(pair.here) == tree(pair.there)
+
+
 SURPLUS = (b"", b"x", b"13\ntouch $HOME/x\n")
 
 

@@ -26,7 +26,7 @@ from shellenv import (
 )
 from shellenv.cli import say
 from shellenv.container import Container, Mount
-from shellenv.engine import GPU, Engine, LostError, cli_settings, local_host
+from shellenv.engine import Engine, LostError, cli_settings, local_host
 from shellenv.environments import Scene, is_secret, items, volumes
 from shellenv.environments.place import Place
 from shellenv.errors import ShellenvError
@@ -38,9 +38,6 @@ from shellenv.secrets import Secrets
 from shellenv.supervisor import End
 
 LANG = "C.UTF-8"
-REFUSED = 125
-"""The docker CLI's status if the engine did not start a container; a command may have it, too."""
-
 PASSED = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR")
 """What of the user's own environment a container gets, besides the time zone."""
 
@@ -218,7 +215,7 @@ class Docker:
             self.place.noted(self.name)
         try:
             with handing_over(self.engine, self.name, values, self._remove):
-                end = self._at_terminal(wanted) if wanted.tty else self._attached(wanted)
+                end = self._attached(wanted)
         except LostError:
             raise  # it may go on
         except BaseException:
@@ -236,18 +233,6 @@ class Docker:
             self._remove()
         self.place.seen(self.name)
 
-    def _at_terminal(self, wanted: Container) -> End:
-        argv = [self.program, "run", *container.words(wanted, is_secret)]
-        env = {**self._environment(), **_secrets(wanted)}
-        end = terminal.run(self.engine, self.name, argv, env, self._remove)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        end = self._confirmed(end)
-        if end.status == REFUSED and not self.engine.has_started(self.name):
-            gpus = "--gpus" in wanted.more
-            hint = f"docker says above why{f'; {GPU}' if gpus else ''}"
-            raise ShellenvError("docker could not run the container", hint)
-        return end
-
     def _attached(self, wanted: Container) -> End:
         try:
             if wanted.more or _has_proxies(self.scene):
@@ -255,27 +240,14 @@ class Docker:
                 _create(argv, {**self._environment(), **_secrets(wanted)})
             else:
                 self.engine.post("/containers/create", container.body(wanted), name=self.name)
+            if wanted.tty:
+                return terminal.run(self.engine, self.name, removed=self.transient)
             return attach.run(self.engine, self.name, wanted.stdin, removed=self.transient)
         except LostError:
             raise
         except BaseException:
             self._remove()
             raise
-
-    def _confirmed(self, end: End) -> End:
-        """`end`, as the docker CLI has told it: it cannot say that it has lost the engine. Raises
-        LostError if the container goes on, or if nobody can know."""
-        if self.place.noted is None:
-            return end
-        try:
-            found = self.engine.get(f"/containers/{self.name}/json")
-        except ShellenvError:
-            running = True
-        else:
-            running = bool(found) and found["State"]["Running"]
-        if running:
-            raise LostError("the connection to the Docker Engine was lost", "")
-        return end
 
     def _remove(self) -> None:
         """End the container, at once, if it is there."""

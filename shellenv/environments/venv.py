@@ -53,7 +53,7 @@ class Venv:
         env = {**environment(scene.ctx, scene.found), **scene.given()}
         env.update(secrets.values(env))
         scene.explain(self.command_line())
-        return supervise(scene.request.command or (self._shell(),), env, reap=True)
+        return supervise(scene.request.command or (self._shell(),), env)
 
     def _tell_changed(self) -> None:
         """A container would have been made anew; this waits for a word."""
