@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from shellenv.engine import Engine, EngineError, LostError
+from shellenv.engine import Engine, LostError
 from shellenv.errors import ShellenvError
 from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
 
@@ -281,22 +281,22 @@ class Attachment:
             self.kill_group(number)
 
     def _kill(self, number: int) -> None:
-        with suppress(EngineError):  # it has ended
+        with suppress(ShellenvError):  # it has ended; a lost connection is told otherwise
             self.engine.post(f"{self.path}/kill", signal=str(int(number)))
 
     def kill_group(self, number: int) -> None:
         """Send a signal to all of the command's process group."""
         try:
             signal_group(self.engine, self.path, number)
-        except EngineError:
+        except ShellenvError:
             self._kill(number)
 
     def suspend(self) -> None:
         """Stop as Ctrl-Z would have the command stopped, until we are continued."""
-        with suppress(EngineError):
+        with suppress(ShellenvError):
             self.engine.post(f"{self.path}/pause")
         stop()
-        with suppress(EngineError):
+        with suppress(ShellenvError):
             self.engine.post(f"{self.path}/unpause")
 
     def _patience(self) -> int | None:

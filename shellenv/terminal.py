@@ -20,7 +20,7 @@ from contextlib import suppress
 from itertools import chain, repeat
 
 from shellenv.attach import Attachment
-from shellenv.engine import Engine, EngineError
+from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
 from shellenv.supervisor import PASSED_ON, End, stop
 
@@ -103,6 +103,7 @@ class _Terminal(Attachment):
     def _take_terminal(self) -> None:
         """Have each key come to us as it is typed."""
         with suppress(termios.error, OSError):
+            self.modes = termios.tcgetattr(0)
             tty.setraw(0, termios.TCSANOW)
         self.is_ours = True
 
@@ -115,15 +116,15 @@ class _Terminal(Attachment):
 
     def _tell_size(self) -> None:
         """Tell the container the window's size."""
-        with suppress(EngineError, OSError):
+        with suppress(ShellenvError, OSError):
             size = os.get_terminal_size(0)
             if all(size):  # it has one
                 self.engine.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
 
     def _watch(self) -> None:
-        """Send ourselves SIGTSTP whenever the command has stopped. Runs in a thread, and looks
-        again whatever has ended it: the container may not run yet, a connection may break, and the
-        command may kill all that is around it."""
+        """Send SIGTSTP to our process group, as a terminal does, whenever the command has stopped.
+        Runs in a thread, and looks again whatever has ended it: the container may not run yet, a
+        connection may break, and the command may kill all that is around it."""
         command = {"Cmd": ["sh", "-c", WATCH], "AttachStdin": True, "AttachStdout": True}
         pauses = chain(repeat(0.1, 50), repeat(2))  # it is not to be a burden where it never works
         while not self.done:
@@ -134,5 +135,5 @@ class _Terminal(Attachment):
                     while chunk := watcher.recv(1 << 12):
                         if b"SIGTSTP" in chunk and not self.done:
                             self.watcher = watcher
-                            os.kill(os.getpid(), signal.SIGTSTP)
+                            os.killpg(0, signal.SIGTSTP)
             time.sleep(next(pauses))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -338,6 +339,21 @@ def test_what_is_stopped_can_be_killed(environment: Environment, input_: str) ->
         eventually(lambda: not environment.containers() and not pids(mark))
         terminal.type("")  # the shell says so before a prompt
         terminal.expect("Exit 7")
+
+
+def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment) -> None:
+    """It is one job of the user's shell, as with make."""
+    line = environment.words("bash", "-c", "echo begin; sleep 1; echo got there")
+    with environment.terminal() as terminal:
+        terminal.type(f"sh -c {shlex.quote(line + '; echo and back')}")
+        terminal.expect("\r\nbegin")
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("fg")
+        terminal.expect("\ngot there")
+        terminal.expect("\nand back")
+        terminal.wait()
 
 
 def test_ctrl_z_is_the_commands_to_handle(environment: Environment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -79,6 +80,48 @@ def test_a_run_goes_on_and_its_output_status_and_files_are_offered(
     }
     assert environment.containers() == []
     assert "whose connection was lost" not in says(environment, "sync-down")
+
+
+def test_who_interrupts_a_run_whose_connection_hangs_hears_of_it_as_well(
+    environment: Environment, proxy: Proxy
+) -> None:
+    with environment.start("bash", "-c", "echo begin; sleep 1000") as child:
+        assert child.stdout
+        assert child.stderr
+        assert child.stdout.readline() == b"begin\n"
+        proxy.freeze()
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        proxy.refuse()
+        proxy.cut()
+        assert "goes on there" in child.stderr.read().decode()
+        assert child.wait(TIMEOUT) == 255
+        proxy.thaw()
+        proxy.accept()
+    (name,) = environment.containers()
+    assert f"{name}, whose connection was lost, still runs" in says(environment, "sync-down")
+    environment.engine("rm", "-f", name)
+
+
+def test_at_a_terminal_a_run_goes_on_too_and_the_terminal_is_as_it_was(
+    environment: Environment, proxy: Proxy
+) -> None:
+    with environment.terminal() as terminal:
+        terminal.type("stty -a")
+        before = terminal.wait()
+        terminal.type(environment.words("bash", "-c", "echo begin; sleep 1000"))
+        terminal.expect("\nbegin")
+        proxy.refuse()
+        proxy.cut()
+        terminal.expect("goes on there")
+        terminal.wait()
+        assert terminal.status() == 255
+        proxy.accept()
+        terminal.type("stty -a")
+        assert terminal.wait() == before
+    (name,) = environment.containers()
+    assert f"{name}, whose connection was lost, still runs" in says(environment, "sync-down")
+    environment.engine("rm", "-f", name)
 
 
 @pytest.mark.parametrize("command", ["dock {host}", "run-shell -- true"])
