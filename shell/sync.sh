@@ -127,8 +127,14 @@ case $remote in
   '~/'*) remote=$HOME/${remote#'~/'} ;;
 esac
 root=$remote/$user/$name own=$remote/$user/.shellenv/$name old=/data/workspaces/$user/code/$name
-if [ "$dry" = 0 ] && [ ! -d "$own/in" ]; then
-  said=$(mkdir -p "$own/was" "$own/in" 2>&1) || state="cannot $said"
+if [ ! -d "$own/in" ]; then
+  if [ "$dry" = 0 ]; then
+    said=$(mkdir -p "$own/was" "$own/in" 2>&1) || state="cannot $said"
+  else
+    above=$own
+    until [ -e "$above/" ]; do above=${above%/*}; done
+    [ -w "$above/" ] || state="cannot mkdir: cannot create directory '$root'"
+  fi
 fi
 [ -n "$state" ] || [ ! -d "$own" ] || lock
 command -v rsync >/dev/null || state='no rsync'

@@ -12,6 +12,7 @@ from shellenv.environments import Request, Scene, open_named
 from shellenv.errors import ShellenvError
 from shellenv.exec import tell
 from shellenv.hint import Hint, hint, image_sign
+from shellenv.names import is_variable
 from shellenv.progress import raise_when_ended
 from shellenv.project import refuse_home
 from shellenv.secrets import fetch
@@ -94,8 +95,8 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
     variables = []
     for word in chosen.variables:
         name, separator, value = word.partition("=")
-        if not name:
-            options.error(f"-e {word}: there is no name")
+        if not is_variable(name):  # a container's shell would drop it
+            options.error(f"-e {word}: {name!r} is not a variable name")
         variables.append((name, value if separator else None))
     return Chosen(chosen.env, chosen.print), Request(
         command=command,

@@ -132,7 +132,11 @@ def test_without_an_engine_it_says_so(home: Home, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["true"], ["--"], ["--env", "vm", "--", "true"], ["-e", "=x", "--", "true"]]
+    "arguments",
+    [
+        *(["true"], ["--"], ["--env", "vm", "--", "true"]),
+        *(["-e", word, "--", "true"] for word in ("=x", "1X=3", "a.b=c", "A B")),
+    ],
 )
 def test_wrong_usage_is_said(home: Home, arguments: list[str]) -> None:
     done = home.shellenv("run-shell", *arguments)

@@ -1222,6 +1222,14 @@ def test_a_link_that_is_put_in_the_way_of_a_sync_at_work_is_not_written_through(
     assert sorted(contents(pair.here)) == [b"former", b"ours"]
 
 
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("top", ["/far/away", "/", "/etc/passwd"])
+def test_a_place_at_the_dock_that_cannot_be_used_is_said(pair: Pair, top: str, dry: bool) -> None:
+    wish = pair.wish(dry=dry)._replace(remote_root=top)
+    with pytest.raises(ShellenvError, match=r"cannot use dock:.*: mkdir: cannot create directory"):
+        bracket.sync(pair.context, wish, UP)
+
+
 def test_a_connection_that_does_not_come_is_said(pair: Pair) -> None:
     wish = pair.wish()._replace(ssh=("ssh", "-oBatchMode=yes", "-p1", "127.0.0.1"))
     with pytest.raises(ShellenvError, match=r"connection to dock is lost: .*refused"):
