@@ -153,7 +153,7 @@ def _opener(ctx: Context, dock: Dock, place: Place, limit: int) -> Opener:
 
 def _open(ctx: Context, opener: Opener, typed: str) -> Facts:
     from shellenv import keeper
-    from shellenv.link import LinkError
+    from shellenv.problems import LinkError
 
     place = opener.place
     try:
@@ -180,7 +180,7 @@ def _with_help(opener: Opener, typed: str, problem: Problem) -> Link:
     """Try again where a person can help: with a host's key that is not known, with a passphrase or
     a password. Raises ShellenvError."""
     from shellenv import hostkeys
-    from shellenv.link import LinkError
+    from shellenv.problems import LinkError
 
     asked = False
     while True:

@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from shellenv import problems, ssh
 from shellenv.connection import Facts
 from shellenv.engine import Engine, Version
-from shellenv.link import Link, LinkError
-from shellenv.problems import Problem
+from shellenv.problems import LinkError, Problem
+
+if TYPE_CHECKING:
+    from shellenv.link import Link
 
 OLDEST_API = "1.24"
 """What Docker's own clients want at least (docker CLI 20 to 28, docker-py 7)."""

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from shellenv import connection, files
 from shellenv.connection import Place
 from shellenv.errors import ShellenvError
-from shellenv.link import Link, LinkError, Opener
+from shellenv.link import Link, Opener
+from shellenv.problems import LinkError
 
 if TYPE_CHECKING:
     import subprocess

@@ -15,10 +15,10 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from shellenv import problems, ssh
+from shellenv import dockside, problems, ssh
 from shellenv.connection import Facts, Place
 from shellenv.docks import Dock
-from shellenv.problems import Problem
+from shellenv.problems import LinkError
 
 if TYPE_CHECKING:
     import subprocess
@@ -31,14 +31,6 @@ ALIVE = ("ServerAliveInterval=5", "ServerAliveCountMax=3", "TCPKeepAlive=yes")
 
 Settings = Callable[[], Mapping[str, str]]
 """What `ssh -G` says, once somebody wants to know."""
-
-
-class LinkError(Exception):
-    """The connection could not be opened, for this reason."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 class Link:
@@ -137,8 +129,6 @@ class Opener(NamedTuple):
         With `ask`, ssh may ask for a passphrase or a password at the terminal, and takes its time.
         Raises LinkError; then nothing is left.
         """
-        from shellenv import dockside
-
         end = monotonic() + self.client.limit
         reused = self._has_master()
         if not reused:

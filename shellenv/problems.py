@@ -30,6 +30,14 @@ class Problem(NamedTuple):
         return ShellenvError(self.message, self.hint)
 
 
+class LinkError(Exception):
+    """The connection to a dock could not be opened, for this reason."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
 DOCKER_PROBLEMS = ("no docker", "daemon down", "not in group", "old docker", "docker")
 """Kinds of problems of machines that let the user in."""
 
