@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.sync import (
     aside,
+    carry,
     compare,
     contents,
     entry,
@@ -22,19 +21,15 @@ from shellenv.sync import (
     git,
     manifest,
     ownership,
-    place,
-    receive,
     recovery,
-    send,
-    transfer,
     tree,
 )
 from shellenv.sync.channel import Channel
 from shellenv.sync.ignore import Rule
 from shellenv.sync.ledger import Ledger
-from shellenv.sync.manifest import Intent, Manifest, Store
-from shellenv.sync.mover import Mover
-from shellenv.sync.remote import Listing, Place, Remote
+from shellenv.sync.manifest import Manifest, Store
+from shellenv.sync.remote import Listing, Remote
+from shellenv.sync.session import Session
 from shellenv.sync.wish import UP, EmptiedError, Outcome, Wish
 
 T = TypeVar("T")
@@ -61,16 +56,17 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
                 remote.listing(wish.rules, _seen(store, wish)) if there.exists else Listing([], 0)
             )
             here = scan.result()
-            work = _Sync(ctx, wish, direction, store, remote, there)
-            if not wish.dry and recovery.is_needed(store, work.root, there):
+            session = Session(ctx, wish, direction, store, remote, there)
+            work = _Sync(session)
+            if not wish.dry and recovery.is_needed(store, session.root, there):
                 time.sleep(entry.TICK / 1e9)  # so that the times of what was done last are past
-                here = tree.scan(work.root, wish.rules)
+                here = tree.scan(session.root, wish.rules)
                 work.recover(((here.records, here.time), _list(remote, wish)))
-                here = tree.scan(work.root, wish.rules)
+                here = tree.scan(session.root, wish.rules)
                 found = remote.listing(wish.rules)
             outcome = work.run(here, found)
             if there.came and direction == UP and not (wish.dry or outcome.sent or outcome.failed):
-                aside.forget(remote, work.id, came=True)  # nobody needs it any more
+                aside.forget(remote, session.id, came=True)  # nobody needs it any more
     return outcome._replace(seconds=time.monotonic() - start)
 
 
@@ -123,36 +119,20 @@ class _Background(Generic[T]):
 class _Sync:
     """One sync at work."""
 
-    def __init__(
-        self,
-        ctx: Context,
-        wish: Wish,
-        direction: str,
-        store: Store,
-        remote: Remote,
-        there: Place,
-    ) -> None:
-        import time
-
-        self.ctx, self.wish, self.direction = ctx, wish, direction
-        self.store, self.remote, self.there = store, remote, there
-        self.root = os.fsencode(wish.root)
-        self.stamp = time.strftime("%Y%m%dT%H%M%S")
-        self.id = f"{self.stamp}-{os.urandom(3).hex()}"
-        self.taken: set[bytes] = set()
-        self.mover = Mover(ctx, wish, direction, store, remote)
-        self.problem: ShellenvError | None = None
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.wish, self.direction = session.wish, session.direction
+        self.remote, self.there, self.root = session.remote, session.there, session.root
 
     def recover(self, scans: tuple[recovery.Scan, recovery.Scan]) -> None:
         """Tidy up after a sync that was cut off."""
-        recovery.recover(
-            self.store, self.root, self.remote, self.there, scans, self.beside, self.wish.tell
-        )
+        store, beside = self.session.store, self.session.beside
+        recovery.recover(store, self.root, self.remote, self.there, scans, beside, self.wish.tell)
 
     def run(self, here: tree.Tree, listing: Listing) -> Outcome:
         """Decide, and carry out."""
         outcome = Outcome(self.direction, self.there.root)
-        past = self.store.load() or Manifest([], [])
+        past = self.session.store.load() or Manifest([], [])
         there, now_there = listing
         if there is None:
             there = past.there
@@ -165,9 +145,9 @@ class _Sync:
         outcome = outcome._replace(left_out=self._counted(ledger.left_out))
         if not ledger.names:
             if listing.records is not None and len(there) > _PAYS and not self.wish.dry:
-                self.remote.remember(self.id)
+                self.remote.remember(self.session.id)
                 # what these rules leave out is not in the manifest
-                self.store.see(f"{self.id} {self.wish.rules.fingerprint}")
+                self.session.store.see(f"{self.session.id} {self.wish.rules.fingerprint}")
             return outcome
         self._wait_for_restless()
         self.left_alone = tuple(sorted(ledger.frozen))
@@ -178,8 +158,8 @@ class _Sync:
             quiet = (compare.NOTHING, compare.ADOPT, compare.FORGET)
             planned = sorted((name, what) for name, what in actions.items() if what not in quiet)
             return outcome._replace(planned=tuple(planned))
-        self._settle(actions, compare.NOTHING, compare.ADOPT)
-        return self._carry_out(actions, outcome)
+        ledger.settle_scanned(actions, compare.NOTHING, compare.ADOPT)
+        return carry.carry_out(self.session, ledger, actions, outcome)
 
     # --- the first time ---------------------------------------------------------------------------
 
@@ -199,11 +179,12 @@ class _Sync:
         load = first.load(here.records, self.wish.rules)
         if not load.is_worth_it:
             return None
-        arrived = first.bring(load, here.time, self.wish, self.there, self.remote, self.mover)
+        mover = self.session.mover
+        arrived = first.bring(load, here.time, self.wish, self.there, self.remote, mover)
         if arrived is None:
             return None
-        result = Manifest(arrived.here, arrived.there, self.stamp, self.id)
-        if not first.keep(self.remote, self.store, result):
+        result = Manifest(arrived.here, arrived.there, self.session.stamp, self.session.id)
+        if not first.keep(self.remote, self.session.store, result):
             return None
         failed = [name for name in arrived.failed if tree.look(self.root, name) is not None]
         return outcome._replace(
@@ -212,7 +193,7 @@ class _Sync:
             left_alone=tuple(load.special),
             left_out=self._counted(load.left_out),
             size=load.size,
-            problem=self.mover.complaint(bool(failed)),
+            problem=mover.complaint(bool(failed)),
         )
 
     def _counted(self, left_out: Mapping[bytes, Rule]) -> Counter[Rule]:
@@ -285,192 +266,6 @@ class _Sync:
             self.left_alone = tuple(sorted({*self.ledger.frozen, *changed}))
         return chosen
 
-    # --- doing ----------------------------------------------------------------------------------
-
-    def _carry_out(self, actions: dict[bytes, str], outcome: Outcome) -> Outcome:
-        ledger = self.ledger
-        for name in [name for name, action in actions.items() if action == compare.PULL_MODE]:
-            if self._has_other_names(name):
-                actions[name] = compare.PULL  # those keep their permissions
-        copies, pushed, pulled, delete_there, delete_here = work = compare.work(
-            actions, self.beside
-        )
-        if not any(work):
-            self._settle(actions, compare.FORGET)
-            self.store.save(ledger.manifest(self.stamp, ""))
-            return outcome
-        self._begin(work)
-        send.make_room(self.remote, self.id, ledger, pushed, delete_there, copies)
-        copied, stuck = self._renamed(copies)
-        if stuck:
-            copies = {name: copy for name, copy in copies.items() if name not in stuck}
-            left = tuple(name + b"/" for name in stuck)
-            actions = {n: a for n, a in actions.items() if not (n + b"/").startswith(left)}
-            pushed = [name for name in pushed if name in actions]
-        self._settle(actions, compare.FORGET)
-        actions.update(dict.fromkeys(copied, compare.PULL))
-        whole = not pushed or self._push(pushed, copies)
-        sent = send.verify(self.remote, self.root, ledger, pushed, delete_there)
-        received = receive.Received()
-        if pulled or copied or delete_here:
-            received = self._receive(actions, [*pulled, *copied], delete_here)
-        if pushed or delete_there:
-            send.rescue(
-                self.remote, self.id, ledger, pushed, delete_there, copies, self.beside, sent
-            )
-        self.store.save(ledger.manifest(self.stamp, self.id))
-        if pushed or delete_there:
-            aside.forget(self.remote, self.id, came=whole)
-        done = set(received.done) - set(copied)
-        parked = _parked(name for name in done if ledger.paths[name].here is None)
-        failed = sorted([*stuck, *sent.failed, *self._not_gone(received, actions)])
-        known = sent.problem or self.problem or self.mover.problem or received.problem
-        return outcome._replace(
-            sent=tuple(sent.done),
-            received=tuple(sorted(done)),
-            deleted_there=tuple(sent.deleted),
-            deleted_here=tuple(received.deleted),
-            conflicts=tuple(sorted({**parked, **copies, **sent.rescued, **received.kept}.items())),
-            failed=tuple(failed),
-            size=_size(sent.done, ledger.here) + _size(received.done, ledger.there),
-            problem=known or self.mover.complaint(bool(failed)),
-        )
-
-    def _begin(self, work: compare.Work) -> None:
-        """Write down what is about to be done, in the place of which versions."""
-        pushes = [*work.pushed, *work.delete_there]
-        pulls = [*work.pulled, *work.delete_here]
-        contents.know(self.remote, self.root, self.ledger, [*pushes, *pulls])
-        here, there = self.ledger.version_here, self.ledger.version_there
-        self.store.begin(
-            self.id,
-            [Intent(here(name), None if name in work.copies else there(name)) for name in pushes],
-            [Intent(there(name), here(name)) for name in pulls],
-        )
-
-    def _not_gone(self, received: receive.Received, actions: Mapping[bytes, str]) -> list[bytes]:
-        """What was not received, but for what was to come and is not there any more."""
-        lacking = [
-            name
-            for name in received.failed
-            if actions[name] == compare.PULL and name not in received.staged
-        ]
-        if not lacking:
-            return received.failed
-        there = set(map(entry.path_of, self.remote.look(lacking).records))
-        return [name for name in received.failed if name in there or name not in lacking]
-
-    def _has_other_names(self, name: bytes) -> bool:
-        try:
-            found = os.lstat(self.root + b"/" + name)
-        except OSError:
-            return False
-        return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
-
-    def _push(self, names: list[bytes], copies: Mapping[bytes, bytes]) -> bool:
-        """Bring these there; False if rsync did not come to its end. What has come then goes to its
-        place, too, and what is half there waits for the next sync."""
-        here = self.ledger.here
-        place = (self.wish.root, self.there.root, self.there.own)
-        command = transfer.push(self.wish.ssh, *place, _is_large(names, here))
-        status = self.mover.run(command, names, _size(names, here))
-        came = send.arrival(self.root, self.ledger, names, copies)
-        if status:
-            came = send.came_whole(self.remote, self.root, self.ledger, came)
-        aside.install(self.remote, self.id, came)
-        return status in transfer.ENDED
-
-    def _settle(self, actions: Mapping[bytes, str], *kinds: str) -> None:
-        """Write down both sides as they are, where nothing is to be done."""
-        ledger = self.ledger
-        for name, action in actions.items():
-            if action in kinds:
-                ledger.settle(name, ledger.scanned_here(name), ledger.scanned_there(name))
-
-    def _renamed(self, copies: Mapping[bytes, bytes]) -> tuple[list[bytes], list[bytes]]:
-        """What conflicts have been renamed to there, and all below it that is synced, for the
-        ledger; and the conflicts that are still where they were."""
-        import time
-
-        if not copies:
-            return [], []
-        time.sleep(entry.TICK / 1e9)  # so that no later change can have their times
-        seen = self.remote.look(list(copies.values()), deep=True)
-        moved = set(map(entry.path_of, seen.records))
-        stuck = [name for name, copy in copies.items() if copy not in moved]
-        if stuck:
-            stuck = list(map(entry.path_of, self.remote.look(stuck).records))
-        for name in stuck:
-            self.problem = self.problem or ShellenvError(
-                f"cannot rename {os.fsdecode(name)} at {self.remote.label}{self.remote.because()}",
-                "both versions are where they were; the next sync tries again",
-            )
-        left_out = self.wish.rules.rule
-        records = [
-            record
-            for record in seen.records
-            if record[:1] in b"fld" and not left_out(entry.path_of(record), record[:1] == b"d")
-        ]
-        copied = [self.ledger.came(record, seen.time) for record in records]
-        contents.know(self.remote, self.root, self.ledger, copied)
-        return copied, stuck
-
-    def _receive(
-        self, actions: dict[bytes, str], names: list[bytes], deletions: list[bytes]
-    ) -> receive.Received:
-        with closing(place.Yard(self.root, self.store.yard, self.beside)) as yard:
-            yard.prepare()
-            there = self.ledger.there
-            files = [
-                name for name in names if actions[name] == compare.PULL and there[name][:1] != b"d"
-            ]
-            if files:
-                staging = os.fsdecode(self.root + b"/" + yard.inside)
-                sparse = _is_large(files, there)
-                ssh, source = self.wish.ssh, self.there.root
-                trust = transfer.must_trust(files, self.mover.env)
-                command = transfer.pull(ssh, source, staging, self.wish.root, sparse, trust)
-                self.mover.run(command, files, _size(files, there))
-            received = receive.install(yard, self.ledger, actions, names, deletions)
-            receive.rescue_late(yard, self.ledger, received)
-            yard.clear()
-            yard.flush(received.done)
-        return received
-
-    # --- what is kept ---------------------------------------------------------------------------
-
-    def beside(self, path: bytes) -> bytes:
-        """A free name for the other version of `path`."""
-        above, slash, name = path.rpartition(b"/")
-        number = 1
-        while True:
-            tail = b".from-%b-%b" % (os.fsencode(self.remote.label), self.stamp.encode())
-            tail += b"-%d" % number if number > 1 else b""
-            copy = above + slash + name[: 255 - len(tail)] + tail
-            if copy not in self.taken and not os.path.lexists(self.root + b"/" + copy):
-                self.taken.add(copy)
-                return copy
-            number += 1
-
-
-_COPY = re.compile(rb"(.+)\.from-.+-\d{8}T\d{6}(?:-\d+)?", re.DOTALL)
-"""What `beside` makes of a name."""
-
-
-def _parked(names: Iterable[bytes]) -> dict[bytes, bytes]:
-    """The conflicts, of those that an interrupted sync could not tell of, whose other version is
-    one of these, which are new here."""
-    return {found[1]: name for name in names if (found := _COPY.fullmatch(name))}
-
 
 _PAYS = 5000
 """Records from which on it pays to keep a listing there."""
-
-
-def _is_large(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> bool:
-    """Is any of these files so large that holes in it would matter?"""
-    return any(entry.size_of(records[name]) >= transfer.LARGE for name in names if name in records)
-
-
-def _size(names: Iterable[bytes], records: Mapping[bytes, bytes]) -> int:
-    return sum(entry.size_of(records[name]) for name in names if name in records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from shellenv.sync import compare, entry
 from shellenv.sync.compare import Path
@@ -141,6 +141,12 @@ class Ledger:
             if record is not None:
                 past.add(record)
                 was[name] = record
+
+    def settle_scanned(self, actions: Mapping[bytes, str], *kinds: str) -> None:
+        """From now on, the paths whose action is one of these are as the scans saw them."""
+        for name, action in actions.items():
+            if action in kinds:
+                self.settle(name, self.scanned_here(name), self.scanned_there(name))
 
     def came(self, record: bytes, at: int) -> bytes:
         """Something new is there at the time `at`, of which the scan could not know: its path."""
