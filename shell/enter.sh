@@ -46,6 +46,10 @@ fi
 if [ -t 1 ] && ! knows "$TERM" && knows xterm-256color; then
   TERM=xterm-256color
 fi
+if [ -z "$SHELL" ] || [ $# -eq 0 ]; then
+  SHELL=$(command -v bash) || SHELL=/bin/sh
+  export SHELL
+fi
 unset SHELLENV_UMASK SHELLENV_SIZE SHELLENV_PIPE SHELLENV_WAITED SHELLENV_CODE SHELLENV_FILE
 
 if [ $# -gt 0 ]; then
@@ -57,8 +61,6 @@ if [ $# -gt 0 ]; then
 fi
 
 here=${0%/*}
-SHELL=$(command -v bash) || SHELL=/bin/sh
-export SHELL
 if [ ! -t 0 ]; then
   exec "$SHELL"
 elif [ "${SHELL##*/}" = bash ]; then

@@ -118,6 +118,9 @@ class Attachment:
     def begun(self) -> None:
         """Called when it has been started."""
 
+    def typed(self, keys: bytes) -> None:
+        """Called for what has been read, before it is sent."""
+
     def end(self) -> None:
         """Called at the end, however that has come."""
 
@@ -196,6 +199,7 @@ class Attachment:
         except OSError:  # a directory; a terminal that is gone
             chunk = b""
         if chunk:
+            self.typed(chunk)
             self.to_send = memoryview(chunk)
             self._send(streams)
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import select
 import signal
 import socket
 import termios
@@ -27,18 +28,24 @@ from shellenv.supervisor import PASSED_ON, End, stop
 WATCH = """until read -r first rest </proc/1/task/1/children; [ "$first" ]; do
   sleep 0.02
 done
-while [ -e "/proc/$first" ]; do
+while read -r word; do
+  [ "$word" != go ] || kill -s CONT -- "-$first"
   while read -r key value rest; do
     [ "$key" != State: ] || break
-  done <"/proc/$first/status"
-  if [ "$value" = T ]; then
-    echo SIGTSTP
-    read -r rest && kill -s CONT -- "-$first" || exit
-  fi
-  sleep 0.2
+  done <"/proc/$first/status" || exit
+  echo "$value"
 done"""
-"""Prints a line each time that the command, the only child of docker's init, is stopped, and makes
-all of its group go on when it is given one. It may be there before that child is."""
+"""Prints in what state the command is, the only child of docker's init, for each line that it is
+given: T if it is stopped. With `go`, all of its group goes on before. It may be there before that
+child is, and starts no program as long as it waits."""
+
+HASTE = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How long (s) to wait before each look after Ctrl-Z was typed."""
+
+CTRL_Z = b"\x1a"
+
+IDLE = 2.0
+"""How often (s) to look else: the command may stop by itself."""
 
 
 def run(engine: Engine, name: str, removed: bool) -> End:
@@ -59,7 +66,7 @@ class _Terminal(Attachment):
         super().__init__(engine, name, stdin, removed)
         self.modes = termios.tcgetattr(0)
         self.is_ours = False
-        self.watcher: socket.socket | None = None  # that waits for a word to go on
+        self.words, self.word = os.pipe()  # for the watch: `z`, Ctrl-Z was typed; `g`, go on
 
     def begin(self) -> None:
         signal.signal(signal.SIGWINCH, lambda *_: None)  # what is ignored may be lost
@@ -90,15 +97,16 @@ class _Terminal(Attachment):
         else:
             super().react(number, sent)
 
+    def typed(self, keys: bytes) -> None:
+        if CTRL_Z in keys:
+            os.write(self.word, b"z")
+
     def suspend(self) -> None:
         self._give_terminal()
         stop()
         self.look_around()
         self._tell_size()
-        watcher, self.watcher = self.watcher, None
-        if watcher is not None:
-            with suppress(OSError):  # the connection has broken
-                watcher.sendall(b"\n")
+        os.write(self.word, b"g")
 
     def _take_terminal(self) -> None:
         """Have each key come to us as it is typed."""
@@ -122,9 +130,8 @@ class _Terminal(Attachment):
                 self.engine.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
 
     def _watch(self) -> None:
-        """Send SIGTSTP to our process group, as a terminal does, whenever the command has stopped.
-        Runs in a thread, and looks again whatever has ended it: the container may not run yet, a
-        connection may break, and the command may kill all that is around it."""
+        """Look after the command, as a parent would. Runs in a thread, and begins again whatever
+        has ended it: a connection may break, and the command may kill all that is around it."""
         command = {"Cmd": ["sh", "-c", WATCH], "AttachStdin": True, "AttachStdout": True}
         pauses = chain(repeat(0.1, 50), repeat(2))  # it is not to be a burden where it never works
         while not self.done:
@@ -132,8 +139,23 @@ class _Terminal(Attachment):
                 made = self.engine.post(f"{self.path}/exec", command)
                 start = f"/exec/{made['Id']}/start"
                 with self.engine.hijack(start, {}, {"Detach": False, "Tty": False}) as watcher:
-                    while chunk := watcher.recv(1 << 12):
-                        if b"SIGTSTP" in chunk and not self.done:
-                            self.watcher = watcher
-                            os.killpg(0, signal.SIGTSTP)
+                    self._look(watcher)
             time.sleep(next(pauses))
+
+    def _look(self, watcher: socket.socket) -> None:
+        """Whenever the command has stopped, send SIGTSTP to our process group, as a terminal does;
+        and have it go on when we do. Ends when the watcher does."""
+        pauses, said = iter(HASTE), b""
+        while not self.done:
+            if not said and select.select([self.words], [], [], next(pauses, IDLE))[0]:
+                said = os.read(self.words, 1 << 12)
+            if b"z" in said:
+                pauses = iter(HASTE)
+            watcher.sendall(b"go\n" if b"g" in said else b"\n")
+            said, state = b"", watcher.recv(1 << 12)
+            if not state:
+                return
+            if state.endswith(b"T\n") and not self.done:
+                os.killpg(0, signal.SIGTSTP)
+                while b"g" not in said:
+                    said = os.read(self.words, 1 << 12)

@@ -479,6 +479,11 @@ def test_variables_arrive_as_they_are(environment: Environment) -> None:
         "PROJECT", "ROOT")]  # fmt: skip
 
 
+def test_a_command_knows_the_shell_that_one_has_there(environment: Environment) -> None:
+    code = "import os; print(os.path.basename(os.environ['SHELL']))"
+    assert environment.ok("python3", "-c", code, env={"SHELL": "/bin/bash"}) == b"bash\n"
+
+
 def test_a_secret_is_in_the_environment_and_not_in_sight(environment: Environment) -> None:
     options = ["-e", "API_TOKEN=sesame-8472"]
     code = "echo $API_TOKEN; read line"

@@ -506,7 +506,7 @@ KILLER = """echo begin
 until [ "$killed" ]; do
   for process in /proc/[0-9]*; do
     case $(tr '\\0' ' ' <"$process/cmdline") in
-      *bash*) ;; *SIGTSTP*) kill -9 "${process#/proc/}" && killed=yes ;;
+      *bash*) ;; *State:*) kill -9 "${process#/proc/}" && killed=yes ;;
     esac
   done
 done 2>/dev/null
