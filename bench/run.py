@@ -84,10 +84,9 @@ def clean(root: Path) -> None:
     for kind, remove in (("image", "rmi"), ("volume", "volume rm")):
         filters = ["-qf", f"label=shellenv.project={root}"]
         found = subprocess.check_output(["docker", kind, "ls", *filters], text=True).split()
-        for name in found:
-            subprocess.run(
-                ["docker", *remove.split(), name], check=False, stdout=subprocess.DEVNULL
-            )
+        for name in [*found, *found]:  # those that others were made from go last
+            words = ["docker", *remove.split(), name]
+            subprocess.run(words, check=False, capture_output=True)
 
 
 def rows() -> Iterator[Row]:
