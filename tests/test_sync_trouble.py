@@ -597,6 +597,21 @@ def test_what_a_sync_replaces_is_kept_until_it_is_seen_also_without_hard_links(
     assert contents(pair.here) == {b"2", b"unseen", b"unseen, too"}
 
 
+def test_what_is_put_in_the_place_of_one_file_while_others_are_replaced_is_kept(pair: Pair) -> None:
+    """Where one of many has no second name, each is replaced by itself."""
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "2")
+    write(pair.here / "b", "2")
+    draft = write(pair.far.home / pair.base.name, "theirs")
+    pair.far.own(pair.far.home)
+    gone = f'[ "$2" != -t ] || rm {pair.there}/a; exec /usr/bin/ln "$@"'
+    late = f'/usr/bin/mv "$@"; [ ! -e {draft} ] || /usr/bin/mv {draft} {pair.there}/b'
+    with instead(pair, "ln", gone), instead(pair, "mv", late):
+        assert [name for name, _ in pair.up().conflicts] == [b"b"]
+    pair.both()
+    assert contents(pair.here) == {b"2", b"theirs"}
+
+
 def test_what_has_just_been_made_at_the_dock_is_not_replaced_by_what_is_new_here(
     pair: Pair,
 ) -> None:

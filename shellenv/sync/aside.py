@@ -42,9 +42,9 @@ replace() { # DIRECTORY NAME...
     mv -f -t . -- "$@"
     return
   fi
-  for n; do
+  for n; do # one may be another by now: it gets its second name in the moment before
     new=$came$to/$n old=$was/r$to/$n
-    if there "$old" || ln -P -T -- "$n" "$old" 2>/dev/null; then
+    if ln -P -f -T -- "$n" "$old" 2>/dev/null; then
       mv -f -T -- "$new" "$n"
     else
       [ -d "$n" ] && [ ! -L "$n" ] || mv -n -T -- "$n" "$old" 2>/dev/null
@@ -52,7 +52,6 @@ replace() { # DIRECTORY NAME...
     fi
   done
 }
-there() { [ -e "$1" ] || [ -L "$1" ]; }
 """
 
 _AT_ONCE = 500
