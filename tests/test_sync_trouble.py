@@ -915,6 +915,22 @@ def test_a_directory_there_may_be_another_file_system(pair: Pair) -> None:
         assert contents(pair.there) == {b"2"}
 
 
+def test_what_does_not_fit_on_another_file_system_there_is_not_said_to_be_there(pair: Pair) -> None:
+    write(pair.here / "data" / "a", "1")
+    pair.started()
+    with small(pair.there / "data", pair.far[3:]):
+        shutil.copy(pair.here / "data" / "a", pair.there / "data")
+        pair.both()
+        write(pair.here / "data" / "a", os.urandom(2 << 20))
+        outcome = pair.up()
+        assert (outcome.sent, outcome.failed) == ((), (b"data/a",))
+        assert outcome.problem is not None
+        assert outcome.problem.message.endswith("No space left on device")
+        write(pair.here / "data" / "a", "3")
+        assert not pair.up().conflicts
+        pair.both()
+
+
 @contextmanager
 def coarse(path: Path, owner: tuple[int, int]) -> Iterator[None]:
     """A file system at `path` that keeps whole seconds."""

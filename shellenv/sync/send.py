@@ -97,7 +97,7 @@ def verify(
     for name in pushed:
         record = found.get(name)
         if record is not None and name in begun:
-            sent.done.append(name)
+            (sent.failed if _is_half(root, ledger, name, record) else sent.done).append(name)
             # as if it had been that on both sides: it was changed here since, and only here
             ledger.settle(name, entry.unsettled(record), settled(record, now))
         elif record is not None and name in arrived:
@@ -159,6 +159,13 @@ def _begun(remote: Remote, root: bytes, found: Mapping[bytes, bytes]) -> set[byt
         if name in there
         and there[name] == contents.digest_of(root + b"/" + name, size=entry.size_of(found[name]))
     }
+
+
+def _is_half(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
+    """Does it lack some of what has been here since the scan? Where it had to be copied to its
+    place, the disk may have been full."""
+    lacks = entry.size_of(record) < entry.size_of(ledger.here[name])
+    return lacks and read(tree.look(root, name)) == ledger.paths[name].here
 
 
 def _is_untouched(old: bytes, record: bytes) -> bool:
