@@ -136,6 +136,31 @@ def test_a_conflict_of_a_cut_off_sync_is_told_when_the_other_version_comes(
     assert not pair.down().conflicts
 
 
+def test_what_a_cut_off_sync_was_about_to_replace_is_no_conflict(pair: Pair) -> None:
+    pair.started(a="1")
+    write(pair.here / "a", "2")
+    with instead(pair, "mv", "kill -9 $PPID"), pytest.raises(ShellenvError, match="Killed"):
+        pair.up()
+    assert (pair.there / "a").read_text() == "1"
+    assert not pair.up().conflicts
+    pair.both()
+    assert contents(pair.here) == {b"2"}
+
+
+def test_what_could_not_be_removed_of_a_cut_off_sync_goes_with_the_next(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1")
+    write(pair.here / "a", "2")
+    with cut_off_before_its_end(monkeypatch):
+        pair.up()
+    with instead(pair, "rm", "kill -9 $$"):
+        pair.up()
+    pair.up()
+    assert pair.told == []
+    assert not any(pair.there.parent.joinpath(".shellenv", "project", "was").iterdir())
+
+
 @pytest.mark.parametrize("direction", [UP, DOWN])
 def test_what_was_written_over_what_a_cut_off_sync_brought_is_kept(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, direction: str
@@ -855,6 +880,20 @@ def test_a_full_disk_is_said_and_nothing_is_lost(pair: Pair, direction: str) -> 
         pair.down()
         assert tree(pair.here) == tree(pair.there)
         assert contents(pair.here) == {b"2", b"theirs"}
+
+
+def test_a_disk_is_not_filled_by_what_is_half_there_of_a_large_file_that_is_gone_here(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "LARGE", 1 << 20)
+    with small(pair.remote_root, pair.far[3:]):
+        pair.started(a="1")
+        write(pair.here / "large", os.urandom(2 << 20))
+        assert pair.up().failed == (b"large",)
+        (pair.here / "large").unlink()
+        write(pair.here / "a", os.urandom(1 << 19))
+        assert not pair.up().problem
+        pair.both()
 
 
 def test_a_disk_that_is_too_full_for_the_name_of_the_owner_is_said(pair: Pair) -> None:

@@ -41,9 +41,11 @@ class _Carrier:
         copies, pushed, pulled, delete_there, delete_here = work
         if not any(work):
             ledger.settle_scanned(actions, compare.FORGET)
-            session.store.save(ledger.manifest(session.stamp, ""))
+            session.store.save(ledger.manifest(session.stamp, ledger.done))
             return outcome
         self._begin(work)
+        if pushed and session.there.came and not self.remote.came(pushed):
+            aside.forget(self.remote, session.id, came=True)  # none of it goes on: it fills the disk
         send.make_room(self.remote, session.id, ledger, pushed, delete_there, copies)
         copied, stuck = self._renamed(copies)
         if stuck:

@@ -21,7 +21,7 @@ class Ledger:
     Of each side it is given the past, and a scan: records, and when that was on the side's clock.
     `names` are the paths at which a side is not what it was, `frozen` those that are not looked at,
     because one side cannot read them or does not sync them; the four dictionaries hold the records
-    of `names`. `left_out` is what the rules leave out here. A file that changes at the very moment
+    of `names`. `done` is the sync that the past is from. `left_out` is what the rules leave out here. A file that changes at the very moment
     of the scan is `restless`. `digests_here` and `digests_there` are those of files that were read.
     """
 
@@ -32,6 +32,7 @@ class Ledger:
         there: tuple[Iterable[bytes], int],
         rules: Rules,
     ) -> None:
+        self.done = past.done
         self.past_here, self.past_there = set(past.here), set(past.there)
         now_here, now_there = set(here[0]), set(there[0])
         for record in now_there - self.past_there:

@@ -78,20 +78,31 @@ def _achieved(
     Where only size and time say so, as the file is too large to be read, the next sync looks at it
     again.
     """
+    import time
+
     names = frozenset({*journal.pushed, *journal.pulled})
     was = (index(past.here, names), index(past.there, names))
     now = (index(scans[0][0], names), index(scans[1][0], names))
     times = (scans[0][1], scans[1][1])
     result = (set(past.here), set(past.there))
+    read = _read(journal.pushed)
+    # What was to be replaced has lost its second name just now; no later change can have that time
+    time.sleep(entry.TICK / 1e9)
+    late = remote.look(read)
+    found_late = index(late.records, names)
     digests = (
         contents.read(root, _read(journal.pulled)),
-        remote.look([], read=_read(journal.pushed)).digests,
+        remote.look([], read=read).digests,
     )
     for intents, target in ((journal.pushed, 1), (journal.pulled, 0)):
         for name, intent in intents.items():
             found, wished = now[target].get(name), intent.new
             digest = digests[target].get(name)
             if not _is_achieved(found, intent, digest):
+                old, found = was[target].get(name), found_late.get(name)
+                if target == 1 and old and found and _is_as_before(found, old, intent, digest):
+                    result[target].discard(old)
+                    result[target].add(settled(found, late.time) or found)
                 continue
             for side, past_of_side in enumerate(result):
                 old, new = was[side].get(name), wished.record if wished else None
@@ -101,7 +112,16 @@ def _achieved(
                     past_of_side.discard(old)
                 if new is not None:
                     past_of_side.add(new)
-    return Manifest(list(result[0]), list(result[1]), past.time, past.done)
+    return Manifest(list(result[0]), list(result[1]), past.time, journal.sync)
+
+
+def _is_as_before(found: bytes, old: bytes, intent: Intent, digest: bytes | None) -> bool:
+    """Is it what it was before the sync, but for the ctime? That changes with the second name that
+    a version gets before it is replaced."""
+    what = entry.read(found)[1]
+    if what._replace(ctime=None) != entry.read(old)[1]._replace(ctime=None):
+        return False
+    return bool(digest and intent.old and intent.old.is_at(what, lambda: digest))
 
 
 def _is_achieved(found: bytes | None, intent: Intent, digest: bytes | None) -> bool:
