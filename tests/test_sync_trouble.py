@@ -20,7 +20,7 @@ from docksync import Far, Pair, again, contents, tree, write
 from harness import eventually, strict
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket, first, place, receive, transfer
+from shellenv.sync import aside, bracket, first, place, receive, transfer
 from shellenv.sync import contents as versions
 from shellenv.sync.channel import Channel, Loan
 from shellenv.sync.manifest import Store, store
@@ -145,6 +145,26 @@ def test_what_a_cut_off_sync_was_about_to_replace_is_no_conflict(pair: Pair) -> 
     assert not pair.up().conflicts
     pair.both()
     assert contents(pair.here) == {b"2"}
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_a_cut_off_sync_brought_is_not_taken_for_what_has_become_of_it_since(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """It is as long, and as old, and rsync does not come to replace it."""
+    if large:
+        monkeypatch.setattr(versions, "_LARGE", 1)
+    pair.started(a="1")
+    write(pair.here / "a", "ours")
+    with cut_off_before_its_end(monkeypatch, aside, "install"):
+        pair.up()
+    again(pair.here / "a", "late")
+    with instead(pair, "rsync", "exit 3"):
+        assert pair.up().failed == (b"a",)
+    pair.down()
+    assert (pair.here / "a").read_text() == "late"
+    pair.both()
+    assert (pair.there / "a").read_text() == "late"
 
 
 def test_what_could_not_be_removed_of_a_cut_off_sync_goes_with_the_next(

@@ -44,7 +44,7 @@ class _Carrier:
             session.store.save(ledger.manifest(session.stamp, ledger.done))
             return outcome
         self._begin(work)
-        if pushed and session.there.came and not self.remote.came(pushed):
+        if pushed and session.there.came and not self.remote.came(pushed).records:
             aside.forget(self.remote, session.id, came=True)  # none of it goes on: it fills the disk
         send.make_room(self.remote, session.id, ledger, pushed, delete_there, copies)
         copied, stuck = self._renamed(copies)
@@ -122,7 +122,7 @@ class _Carrier:
         status = self.session.mover.run(command, names, _size(names, here))
         came = send.arrival(self.root, self.ledger, names, copies)
         if status:
-            came = send.came_whole(self.remote, self.root, self.ledger, came)
+            came = send.came_whole(self.remote, self.root, self.ledger, came, there.came)
         aside.install(self.remote, self.session.id, came)
         return status in transfer.ENDED
 

@@ -286,9 +286,12 @@ class Remote:
         lists = [(flushed, _FLUSH_EACH), (read, _DIGEST), (paths, find)]
         return self._look('"$root"', lists, steps=steps)
 
-    def came(self, paths: Sequence[bytes]) -> list[bytes]:
-        """The records of those of these paths that have come in, and are not in their places."""
-        return self._look('"$own/in"', [(paths, f'find "$@" -maxdepth 0 {_PRINT}')]).records
+    def came(self, paths: Sequence[bytes], read: Sequence[bytes] = ()) -> Seen:
+        """The records of those of these paths that have come in, and are not in their places, and
+        the digests of some."""
+        return self._look(
+            '"$own/in"', [(read, _DIGEST), (paths, f'find "$@" -maxdepth 0 {_PRINT}')]
+        )
 
     def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
         """What a sync has set aside, and the digests of some of it."""

@@ -63,12 +63,25 @@ def arrival(
     return came
 
 
-def came_whole(remote: Remote, root: bytes, ledger: Ledger, came: aside.Arrival) -> aside.Arrival:
-    """The part of it that has come, where rsync says that not all has."""
-    seen = {entry.path_of(r): r for r in remote.came([*came.new, *came.replaced])}
+def came_whole(
+    remote: Remote, root: bytes, ledger: Ledger, came: aside.Arrival, left: bool
+) -> aside.Arrival:
+    """The part of it that has come, where rsync says that not all has. `left`: some of it may be
+    what an earlier sync has brought, and no more than look like what is here."""
+    names = [*came.new, *came.replaced]
+    files = [name for name in names if left and ledger.here[name][:1] == b"f"]
+    known = [name for name in files if name in ledger.digests_here]
+    in_doubt = set(files).difference(known)
+    seen = remote.came(names, known)
+    found = {entry.path_of(record): record for record in seen.records}
+
+    def is_whole(name: bytes) -> bool:
+        if name not in found or name in in_doubt or not _is_like(root, ledger, name, found[name]):
+            return False
+        return not left or _is_ours(root, ledger, name, seen.digests.get(name))
 
     def whole(names: list[bytes]) -> list[bytes]:
-        return [name for name in names if name in seen and _is_like(root, ledger, name, seen[name])]
+        return list(filter(is_whole, names))
 
     return came._replace(new=whole(came.new), replaced=whole(came.replaced))
 
