@@ -1201,6 +1201,22 @@ def test_a_conflict_that_cannot_be_renamed_at_the_dock_is_one_for_the_next_sync(
     assert contents(pair.here) == versions
 
 
+def test_a_directory_that_is_given_back_its_name_after_a_conflict_comes_down_whole(
+    pair: Pair,
+) -> None:
+    write(pair.here / "d" / "a", "former")
+    pair.started()
+    write(pair.there / "d" / "b", "theirs")
+    shutil.rmtree(pair.here / "d")
+    write(pair.here / "d", "ours")
+    ((_, copy),) = pair.up().conflicts
+    (pair.there / "d").unlink()
+    (pair.there / os.fsdecode(copy)).rename(pair.there / "d")
+    pair.down()
+    pair.both()
+    assert contents(pair.here / "d") == {b"former", b"theirs"}
+
+
 def test_what_cannot_be_changed_at_the_dock_is_a_failure_and_makes_no_copies(pair: Pair) -> None:
     """As root, a container has made the directory its own."""
     for name in "abc":

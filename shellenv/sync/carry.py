@@ -40,12 +40,13 @@ class _Carrier:
         work = compare.work(actions, session.beside)
         copies, pushed, pulled, delete_there, delete_here = work
         if not any(work):
-            ledger.settle_scanned(actions, compare.FORGET)
+            ledger.forget(actions)
             session.store.save(ledger.manifest(session.stamp, ledger.done))
             return outcome
         self._begin(work)
         if pushed and session.there.came and not self.remote.came(pushed).records:
-            aside.forget(self.remote, session.id, came=True)  # none of it goes on: it fills the disk
+            # none of it goes on, and it may fill the disk
+            aside.forget(self.remote, session.id, came=True)
         send.make_room(self.remote, session.id, ledger, pushed, delete_there, copies)
         copied, stuck = self._renamed(copies)
         if stuck:
@@ -53,7 +54,7 @@ class _Carrier:
             left = tuple(name + b"/" for name in stuck)
             actions = {n: a for n, a in actions.items() if not (n + b"/").startswith(left)}
             pushed = [name for name in pushed if name in actions]
-        ledger.settle_scanned(actions, compare.FORGET)
+        ledger.forget(actions)
         actions.update(dict.fromkeys(copied, compare.PULL))
         whole = not pushed or self._push(pushed, copies)
         sent = send.verify(self.remote, self.root, ledger, pushed, delete_there)

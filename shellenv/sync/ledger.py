@@ -149,6 +149,13 @@ class Ledger:
             if action in kinds:
                 self.settle(name, self.scanned_here(name), self.scanned_there(name))
 
+    def forget(self, actions: Mapping[bytes, str]) -> None:
+        """From now on, nothing is at the paths that are to be forgotten: what was in a directory
+        has moved with that."""
+        for name, action in actions.items():
+            if action == compare.FORGET:
+                self.settle(name, None, None)
+
     def came(self, record: bytes, at: int) -> bytes:
         """Something new is there at the time `at`, of which the scan could not know: its path."""
         name, what = entry.read(record)
