@@ -657,6 +657,22 @@ def test_what_is_put_in_the_place_of_one_file_while_others_are_replaced_is_kept(
     assert contents(pair.here) == {b"2", b"theirs"}
 
 
+def test_what_is_put_in_the_place_of_a_file_while_many_others_are_replaced_is_kept(
+    pair: Pair,
+) -> None:
+    names = [f"{number:03}" for number in range(150)]
+    pair.started(**dict.fromkeys(names, "1"))
+    for name in names:
+        write(pair.here / name, "2")
+    draft = write(pair.far.home / pair.base.name, "theirs")
+    pair.far.own(pair.far.home)
+    late = f"[ ! -e {draft} ] || /usr/bin/mv {draft} {pair.there}/149"
+    with instead(pair, "mv", f'{late}; exec /usr/bin/mv "$@"'):
+        assert [name for name, _ in pair.up().conflicts] == [b"149"]
+    pair.both()
+    assert contents(pair.here) == {b"2", b"theirs"}
+
+
 def test_what_has_just_been_made_at_the_dock_is_not_replaced_by_what_is_new_here(
     pair: Pair,
 ) -> None:

@@ -56,6 +56,10 @@ replace() { # DIRECTORY NAME...
 
 _AT_ONCE = 500
 
+_REPLACED_AT_ONCE = 100
+"""What somebody puts in place of a file between its second name and its end is lost: the fewer get
+theirs at a time, the shorter that is. From a hundred on, more make nothing faster."""
+
 
 def set_aside(remote: Remote, sync: str, paths: Iterable[bytes]) -> None:
     """Move files and links into `was/<sync>/d`, each under its path."""
@@ -120,7 +124,7 @@ def install(remote: Remote, sync: str, came: Arrival) -> None:
     for directory, names in replaced:
         steps += [
             f"enter {_quote(directory)} && run replace {_quote(directory)} {_all(some)}"
-            for some in _chunks(names)
+            for some in _chunks(names, _REPLACED_AT_ONCE)
         ]
     closed = {path: mode for path, mode in came.directories.items() if mode & 0o700 != 0o700}
     for path, mode in sorted({**closed, **came.modes}.items(), reverse=True):
@@ -237,9 +241,9 @@ def _grouped(paths: Iterable[bytes]) -> Iterator[tuple[str, list[str]]]:
     yield from found.items()
 
 
-def _chunks(words: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(words), _AT_ONCE):
-        yield words[start : start + _AT_ONCE]
+def _chunks(words: list[str], size: int = _AT_ONCE) -> Iterator[list[str]]:
+    for start in range(0, len(words), size):
+        yield words[start : start + size]
 
 
 def _all(names: list[str]) -> str:
