@@ -167,13 +167,16 @@ def test_what_a_cut_off_sync_brought_is_not_taken_for_what_has_become_of_it_sinc
     assert (pair.there / "a").read_text() == "late"
 
 
+@pytest.mark.parametrize("more", [False, True])
 def test_what_could_not_be_removed_of_a_cut_off_sync_goes_with_the_next(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, more: bool
 ) -> None:
     pair.started(a="1")
     write(pair.here / "a", "2")
     with cut_off_before_its_end(monkeypatch):
         pair.up()
+    if more:
+        write(pair.here / "a", "3")
     with instead(pair, "rm", "kill -9 $$"):
         pair.up()
     pair.up()

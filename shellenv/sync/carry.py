@@ -11,7 +11,7 @@ from contextlib import closing
 from shellenv.errors import ShellenvError
 from shellenv.sync import aside, compare, contents, entry, place, receive, send, transfer
 from shellenv.sync.ledger import Ledger
-from shellenv.sync.manifest import Intent
+from shellenv.sync.manifest import Intent, after
 from shellenv.sync.session import Session, parked
 from shellenv.sync.wish import Outcome
 
@@ -64,7 +64,7 @@ class _Carrier:
         if pushed or delete_there:
             replaced = (pushed, delete_there, copies)
             send.rescue(self.remote, session.id, ledger, *replaced, session.beside, sent)
-        session.store.save(ledger.manifest(session.stamp, session.id))
+        session.store.save(ledger.manifest(session.stamp, after(session.id, ledger.done)))
         if pushed or delete_there:
             aside.forget(self.remote, session.id, came=whole)
         done = set(received.done) - set(copied)

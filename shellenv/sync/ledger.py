@@ -19,7 +19,7 @@ class Ledger:
     """What was and what is, on both sides; and, as a sync goes on, what is from now on.
 
     Of each side it is given the past, and a scan: records, and when that was on the side's clock;
-    `done` is the sync that the past is from. `names` are the paths at which a side is not what it
+    `done` are the syncs that the past is from. `names` are the paths at which a side is not what it
     was, `frozen` those that are not looked at, because one side cannot read them or does not sync
     them; the four dictionaries hold the records of `names`. `left_out` is what the rules leave out
     here. A file that changes at the very moment of the scan is `restless`. `digests_here` and

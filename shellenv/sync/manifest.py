@@ -29,12 +29,18 @@ WAIT_SECONDS = 60
 
 
 class Manifest(NamedTuple):
-    """The past of both sides, as records (see `entry`); when that was, and which sync left it."""
+    """The past of both sides, as records (see `entry`); when that was, and which syncs left it: the
+    last one, and the one before it, of which something may not have gone yet."""
 
     here: list[bytes]
     there: list[bytes]
     time: str = ""
     done: str = ""
+
+
+def after(sync: str, done: str) -> str:
+    """What a manifest says to be `done` when one more sync has been."""
+    return " ".join([sync, *done.split()[:1]])
 
 
 class Intent(NamedTuple):

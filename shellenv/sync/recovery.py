@@ -14,7 +14,7 @@ from functools import partial
 
 from shellenv.sync import aside, compare, contents, entry, place
 from shellenv.sync.ledger import index, settled
-from shellenv.sync.manifest import Intent, Journal, Manifest, Store
+from shellenv.sync.manifest import Intent, Journal, Manifest, Store, after
 from shellenv.sync.remote import Place, Remote
 
 Scan = tuple[list[bytes], int]
@@ -52,13 +52,13 @@ def recover(
         store.withdraw() if there.begun else store.commit()
     past = store.load() or Manifest([], [])
     journal = store.journal()
-    if journal is not None and journal.sync == past.done:
+    if journal is not None and journal.sync in past.done.split():
         journal = None  # all of it was done
     _tidy_here(root, store.yard, journal, beside, tell)
     for sync in there.left:
         if journal is not None and sync == journal.sync:
             _tidy_there(remote, journal, beside, tell)
-        elif sync != past.done:
+        elif sync not in past.done.split():
             tell(
                 f"shellenv: {remote.label}:{there.own}/was/{sync} is left of a sync that nothing "
                 "is known of here; it holds what that replaced: look at it, then remove it"
@@ -112,7 +112,7 @@ def _achieved(
                     past_of_side.discard(old)
                 if new is not None:
                     past_of_side.add(new)
-    return Manifest(list(result[0]), list(result[1]), past.time, journal.sync)
+    return Manifest(list(result[0]), list(result[1]), past.time, after(journal.sync, past.done))
 
 
 def _is_as_before(found: bytes, old: bytes, intent: Intent, digest: bytes | None) -> bool:
