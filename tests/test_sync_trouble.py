@@ -927,9 +927,10 @@ def test_a_disk_is_not_filled_by_what_is_half_there_of_a_large_file_that_is_gone
     monkeypatch.setattr(transfer, "LARGE", 1 << 20)
     with small(pair.remote_root, pair.far[3:]):
         pair.started(a="1")
-        write(pair.here / "large", os.urandom(2 << 20))
-        assert pair.up().failed == (b"large",)
-        (pair.here / "large").unlink()
+        write(pair.here / "d" / "large", os.urandom(2 << 20))
+        assert pair.up().failed == (b"d/large",)
+        (pair.here / "d" / "large").unlink()
+        (pair.here / "d").chmod(0o700)
         write(pair.here / "a", os.urandom(1 << 19))
         assert not pair.up().problem
         pair.both()

@@ -44,9 +44,8 @@ class _Carrier:
             session.store.save(ledger.manifest(session.stamp, ledger.done))
             return outcome
         self._begin(work)
-        if pushed and session.there.came and not self.remote.came(pushed).records:
-            # none of it goes on, and it may fill the disk
-            aside.forget(self.remote, session.id, came=True)
+        if pushed and session.there.came and not self._goes_on(pushed):
+            aside.forget(self.remote, session.id, came=True)  # it may fill the disk
         send.make_room(self.remote, session.id, ledger, pushed, delete_there, copies)
         copied, stuck = self._renamed(copies)
         if stuck:
@@ -126,6 +125,10 @@ class _Carrier:
             came = send.came_whole(self.remote, self.root, self.ledger, came, there.came)
         aside.install(self.remote, self.session.id, came)
         return status in transfer.ENDED
+
+    def _goes_on(self, names: list[bytes]) -> bool:
+        """Is anything of these files there, in what an earlier sync has brought?"""
+        return any(record[:1] == b"f" for record in self.remote.came(names).records)
 
     def _renamed(self, copies: Mapping[bytes, bytes]) -> tuple[list[bytes], list[bytes]]:
         """What conflicts have been renamed to there, and all below it that is synced, for the
