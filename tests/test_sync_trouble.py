@@ -167,6 +167,18 @@ def test_what_a_cut_off_sync_brought_is_not_taken_for_what_has_become_of_it_sinc
     assert (pair.there / "a").read_text() == "late"
 
 
+def test_a_directory_that_a_cut_off_sync_had_made_writable_is_as_it_was(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    (pair.here / "d").chmod(0o555)
+    pair.started()
+    write(pair.here / "d" / "a", "2")
+    with instead(pair, "mv", "kill -9 $PPID"), pytest.raises(ShellenvError, match="Killed"):
+        pair.up()
+    assert (pair.there / "d").stat().st_mode & 0o777 == 0o755
+    pair.both()
+    assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
+
+
 @pytest.mark.parametrize("more", [False, True])
 def test_what_could_not_be_removed_of_a_cut_off_sync_goes_with_the_next(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, more: bool

@@ -66,6 +66,7 @@ def recover(
             continue
         aside.forget(remote, sync)
     if journal is not None:
+        _close_there(remote, journal, past, scans[1][0])
         store.save(_achieved(past, journal, scans, root, remote))
     store.forget_journal()
 
@@ -151,6 +152,20 @@ def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Te
     deleted = frozenset(name for name, intent in journal.pushed.items() if intent.new is None)
     for new in aside.rescue(remote, journal.sync, known, deleted, beside).values():
         tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
+
+
+def _close_there(remote: Remote, journal: Journal, past: Manifest, records: list[bytes]) -> None:
+    """Give directories back their permissions that the sync had made writable for a moment."""
+    above = {path for name in journal.pushed for path in compare.parents(name)}
+    above.difference_update(journal.pushed)
+    now = index(records, above)
+    modes = {}
+    for path, record in index(past.there, now).items():
+        old, new = entry.read(record)[1], entry.read(now[path])[1]
+        if old.kind == new.kind == "d" and old.mode != new.mode == old.mode | 0o200:
+            modes[path] = old.mode
+    if modes:
+        aside.install(remote, journal.sync, aside.Arrival({}, {}, modes, [], []))
 
 
 def _tidy_here(
