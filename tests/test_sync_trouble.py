@@ -179,6 +179,17 @@ def test_a_directory_that_a_cut_off_sync_had_made_writable_is_as_it_was(pair: Pa
     assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
 
 
+def test_a_directory_whose_permissions_cannot_be_told_is_not_made_writable(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    (pair.here / "d").chmod(0o555)
+    pair.started()
+    write(pair.here / "d" / "a", "2")
+    with instead(pair, "stat", "exit 1"):
+        assert pair.up().failed == (b"d/a",)
+    pair.both()
+    assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
+
+
 @pytest.mark.parametrize("more", [False, True])
 def test_what_could_not_be_removed_of_a_cut_off_sync_goes_with_the_next(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, more: bool
