@@ -15,18 +15,28 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from shellenv.engine import Engine, LostError
+from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
 from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
 
 CHUNK = 1 << 18
 
+MUCH = 1 << 23
+"""More than is on its way from a command to us, whatever is between: the engine, a connection."""
+
+PATIENCE = 2.0
+"""Seconds in which the engine does something about a container. One whose command has ended, and
+whose output has not been taken, it keeps locked: it would never answer, as we would not take it."""
+
 NO_KEYS = b"\xff,\xfe,\xff,\xfe"
 """What one cannot type. Else the engine would keep back a Ctrl-P until it sees the next key."""
 
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+ENDING_SIGNALS = (*TERMINAL_SIGNALS, signal.SIGTERM)
 
 TO_GROUP = """tries=0
 while [ "$tries" -lt 100 ]; do
@@ -75,14 +85,18 @@ class Attachment:
 
     def __init__(self, engine: Engine, name: str, stdin: bool, removed: bool) -> None:
         self.engine = engine
+        self.hurried = Engine(engine.host, PATIENCE)
         self.removed = removed
         self.path = f"/containers/{name}"
         self.stdin: int | None = 0 if stdin else None
         self.keyboard = stdin and os.isatty(0)
         self.to_send = memoryview(b"")
         self.left = 0  # bytes that are still to come of the current frame
-        self.target: int | None = None  # where they go
+        self.target = 1  # where they go
         self.head = b""
+        self.writing = False
+        self.backlog: list[tuple[int, memoryview]] = []  # what is written after that
+        self.told_to_end = False
         self.interrupted = self.done = self.hung_up = False
         self.deaf_since = 0.0
         self.deadline = 0.0
@@ -93,7 +107,8 @@ class Attachment:
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGCONT})
         signals, notices = os.pipe()
-        listener = _thread.start_new_thread(self._listen, (watched, notices))
+        self.notices = notices
+        listener = _thread.start_new_thread(self._listen, (watched,))
         condition = "removed" if self.removed else "next-exit"
         try:
             with (
@@ -130,36 +145,41 @@ class Attachment:
             query.update(stdin="1", detachKeys=NO_KEYS)
         return query
 
-    def _listen(self, watched: set[Any], notices: int) -> None:
-        """Hand each signal over as two bytes: its number, and whether it was sent to us alone.
+    def _listen(self, watched: set[Any]) -> None:
+        """Give notice of each signal in two bytes: its number, and whether it was sent to us alone.
 
         A thread does it because no system call waits for a signal and for data, and tells who sent
         the signal.
         """
         while not self.done:
             number, sent = next_signal({*watched, signal.SIGUSR1})
-            os.write(notices, bytes((number, sent)))
+            os.write(self.notices, bytes((number, sent)))
 
-    def _pump(self, streams: socket.socket, ending: socket.socket, signals: int) -> End:
+    def _pump(self, streams: socket.socket, ending: socket.socket, notices: int) -> End:
         streams.setblocking(False)
-        open_streams, status = True, b""
-        while open_streams or not status.rstrip().endswith(b"}"):
+        open_streams, status, ended = True, b"", False
+        while open_streams or self.writing or not ended:
             self.look_around()
             poll = select.poll()
-            poll.register(signals, select.POLLIN)
-            if open_streams:
-                poll.register(streams, select.POLLIN | (select.POLLOUT if self.to_send else 0))
-            poll.register(ending, select.POLLIN)
-            if self.stdin is not None and not self.to_send and self.may_read():
-                poll.register(self.stdin, select.POLLIN)
-            for fd, event in poll.poll(self._patience()):
-                if fd == signals:
-                    self.react(*os.read(signals, 2))
+            poll.register(notices, select.POLLIN)
+            events = select.POLLIN if self._may_receive() else 0
+            events |= select.POLLOUT if self.to_send else 0
+            if open_streams and events:
+                poll.register(streams, events)
+            if not ended:
+                poll.register(ending, select.POLLIN)
+                if self.stdin is not None and not self.to_send and self.may_read():
+                    poll.register(self.stdin, select.POLLIN)
+            ready = poll.poll(GRACE * 1000 if ended else self._patience())
+            if ended and not ready and (self.told_to_end or not self.writing):
+                break  # nothing comes any more; nobody takes what is left of a killed command
+            for fd, event in ready:
+                if fd == notices:
+                    self._note(*os.read(notices, 2))
                 elif fd == ending.fileno():
                     chunk = _received(ending)
                     status += chunk
-                    if not chunk:
-                        return self._ended(status)
+                    ended = not chunk or status.rstrip().endswith(b"}")
                 elif fd == streams.fileno():
                     if event & select.POLLOUT:
                         self._send(streams)
@@ -228,45 +248,77 @@ class Attachment:
             return True
         except OSError:  # the other connection says what has become of it
             return False
-        self.take(memoryview(chunk))
+        self.backlog += self.take(memoryview(chunk))
+        self._write_backlog()
         return bool(chunk)
 
-    def take(self, view: memoryview) -> None:
-        """Write what has come. Frames: the stream (1 or 2), three zeros, the length in four bytes,
-        big-endian (Engine API, ContainerAttach)."""
+    def _may_receive(self) -> bool:
+        """Not before what came is written, so that the command waits for its reader. But to the
+        engine it has not ended before its output is taken: that of one that is to end is."""
+        allowed = MUCH if self.told_to_end else 0
+        return not self.writing or sum(len(part) for _, part in self.backlog) < allowed
+
+    def _write_backlog(self) -> None:
+        if self.backlog and not self.writing:
+            self.writing = True
+            _thread.start_new_thread(self._write, (self.backlog,))
+            self.backlog = []
+
+    def take(self, view: memoryview) -> list[tuple[int, memoryview]]:
+        """What is to be written of what has come, and where. Frames: the stream (1 or 2), three
+        zeros, the length in four bytes, big-endian (Engine API, ContainerAttach)."""
+        found = []
         while view:
             if self.left == 0:
                 missing = 8 - len(self.head)
                 self.head += bytes(view[:missing])
                 view = view[missing:]
                 if len(self.head) == 8:
-                    self.target = self.head[0]
+                    self.target = 2 if self.head[0] == 2 else 1
                     self.left = int.from_bytes(self.head[4:], "big")
                     self.head = b""
                 continue
             part = view[: self.left]
             view = view[len(part) :]
             self.left -= len(part)
-            self.write(2 if self.target == 2 else 1, part)
+            if self.target == 2 or not self.deaf_since:
+                found.append((self.target, part))
+        return found
 
-    def write(self, fd: int, data: memoryview) -> None:
-        if fd == 1 and self.deaf_since:
-            return
-        while data:
+    def _write(self, parts: list[tuple[int, memoryview]]) -> None:
+        """Write it all, and give notice: a zero, and what was wrong with stdout. Runs in a thread:
+        who reads it may take their time, and signals are to be heard meanwhile."""
+        wrong = 0
+        for fd, group in groupby(parts, itemgetter(0)):
+            data = memoryview(b"".join(part for _, part in group))
             try:
-                data = data[os.write(fd, data) :]
-            except BlockingIOError:  # noqa: PERF203
-                select.select([], [fd], [])
+                while data:
+                    try:
+                        data = data[os.write(fd, data) :]
+                    except BlockingIOError:  # noqa: PERF203
+                        select.select([], [fd], [])
             except OSError as error:
-                if fd == 1 and error.errno == errno.EPIPE:
-                    # Its own write would have got this
-                    self.deaf_since = time.monotonic()
-                    self._kill(signal.SIGPIPE)
-                elif fd == 1:
-                    raise ShellenvError(
-                        f"cannot write to stdout: {error.strerror}", "the output is not complete"
-                    ) from error
-                return
+                wrong = (error.errno or errno.EIO) if fd == 1 else wrong
+        os.write(self.notices, bytes((0, wrong)))
+
+    def _note(self, number: int, value: int) -> None:
+        """A notice has come, of a signal or of what was written."""
+        if number:
+            self.react(number, value)
+            return
+        self.writing = False
+        if value and not self.deaf_since:
+            self.cannot_write(value)
+        self._write_backlog()
+
+    def cannot_write(self, number: int) -> None:
+        """Stdout takes no more, for a reason that `errno` has."""
+        if number != errno.EPIPE:
+            raise ShellenvError(
+                f"cannot write to stdout: {os.strerror(number)}", "the output is not complete"
+            )
+        self.deaf_since = time.monotonic()
+        self.kill(signal.SIGPIPE)  # its own write would have got this
 
     # Signals
 
@@ -276,32 +328,31 @@ class Attachment:
             self.suspend()
             return
         self.interrupted |= number == signal.SIGINT
+        self.told_to_end |= number in ENDING_SIGNALS
         if number == signal.SIGHUP and self.had_terminal and not has_terminal():
             self.deadline = time.monotonic() + GRACE
             self.hung_up = True
-        if (sent and not self.hung_up) or number not in TERMINAL_SIGNALS:
-            self._kill(number)
-        else:
-            self.kill_group(number)
+        self.kill(number, group=number in TERMINAL_SIGNALS and (not sent or self.hung_up))
 
-    def _kill(self, number: int) -> None:
+    def kill(self, number: int, group: bool = False) -> None:
+        """Send a signal to the command's first process, or to all of its process `group`."""
+        _thread.start_new_thread(self._kill, (number, group))  # see PATIENCE
+
+    def _kill(self, number: int, group: bool) -> None:
         with suppress(ShellenvError):  # it has ended; a lost connection is told otherwise
+            if group:
+                with suppress(EngineError):
+                    signal_group(self.engine, self.path, number)
+                    return
             self.engine.post(f"{self.path}/kill", signal=str(int(number)))
-
-    def kill_group(self, number: int) -> None:
-        """Send a signal to all of the command's process group."""
-        try:
-            signal_group(self.engine, self.path, number)
-        except ShellenvError:
-            self._kill(number)
 
     def suspend(self) -> None:
         """Stop as Ctrl-Z would have the command stopped, until we are continued."""
         with suppress(ShellenvError):
-            self.engine.post(f"{self.path}/pause")
+            self.hurried.post(f"{self.path}/pause")
         stop()
         with suppress(ShellenvError):
-            self.engine.post(f"{self.path}/unpause")
+            self.hurried.post(f"{self.path}/unpause")
 
     def _patience(self) -> int | None:
         """How long to wait for something to happen, in milliseconds."""
@@ -312,8 +363,8 @@ class Attachment:
         """Do what nothing tells us to do, but the time that has passed."""
         now = time.monotonic()
         if self.deaf_since and not self.deadline and now > self.deaf_since + 0.5:
-            self._kill(signal.SIGTERM)  # it ignores SIGPIPE, and will get no answer
+            self.kill(signal.SIGTERM)  # it ignores SIGPIPE, and will get no answer
             self.deadline = now + GRACE
         if self.deadline and now > self.deadline:
-            self._kill(signal.SIGKILL)
+            self.kill(signal.SIGKILL)
             self.deadline = now + GRACE

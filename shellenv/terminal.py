@@ -70,7 +70,7 @@ class _Terminal(Attachment):
 
     def begin(self) -> None:
         signal.signal(signal.SIGWINCH, lambda *_: None)  # what is ignored may be lost
-        self._take_terminal()
+        self.look_around()
 
     def begun(self) -> None:
         self._tell_size()
@@ -84,16 +84,17 @@ class _Terminal(Attachment):
         if not self.is_ours and self.may_read():
             self._take_terminal()
 
-    def take(self, view: memoryview) -> None:
-        self.write(1, view)
+    def take(self, view: memoryview) -> list[tuple[int, memoryview]]:
+        return [(1, view)] if view else []
 
-    def write(self, fd: int, data: memoryview) -> None:
-        with suppress(ShellenvError):  # a terminal that is gone is told otherwise
-            super().write(fd, data)
+    def cannot_write(self, number: int) -> None:
+        """A terminal that is gone is told otherwise."""
 
     def react(self, number: int, sent: int) -> None:
         if number == signal.SIGWINCH:
             self._tell_size()
+        elif number == signal.SIGTSTP and self.watcher is None:
+            self.kill(number, group=not sent)  # the watcher says whether it has stopped
         else:
             super().react(number, sent)
 
@@ -127,7 +128,7 @@ class _Terminal(Attachment):
         with suppress(ShellenvError, OSError):
             size = os.get_terminal_size(0)
             if all(size):  # it has one
-                self.engine.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
+                self.hurried.post(f"{self.path}/resize", h=str(size.lines), w=str(size.columns))
 
     def _watch(self) -> None:
         """Look after the command, as a parent would. Runs in a thread, and begins again whatever

@@ -161,6 +161,42 @@ def test_output_comes_while_the_command_runs(environment: Environment) -> None:
         assert child.stdout.readline() == b"two\n"
 
 
+@pytest.mark.parametrize("size", [500_000, 1_000_000, 2_000_000])
+def test_what_its_reader_has_not_taken_when_it_ends_is_not_lost(
+    environment: Environment, size: int
+) -> None:
+    with environment.start("head", "-c", str(size), "/dev/zero") as child:
+        assert child.stdout
+        found = len(child.stdout.read(1))
+        time.sleep(2)
+        assert found + len(child.stdout.read()) == size
+        assert child.wait(TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_a_signal_ends_it_while_its_reader_takes_nothing(
+    environment: Environment, name: str
+) -> None:
+    number = getattr(signal, f"SIG{name}")
+    with environment.start("yes") as child:
+        assert child.stdout
+        assert child.stdout.read(1) == b"y"
+        time.sleep(1)
+        child.send_signal(number)
+        assert child.wait(TIMEOUT) in (128 + number, -number)
+    eventually(lambda: not environment.containers())
+
+
+def test_it_ends_if_its_reader_goes_away_when_it_has_ended(environment: Environment) -> None:
+    with environment.start("seq", "120000") as child:
+        assert child.stdout
+        assert child.stdout.read(1) == b"1"
+        time.sleep(2)
+        child.stdout.close()
+        child.wait(TIMEOUT)
+    eventually(lambda: not environment.containers())
+
+
 @pytest.mark.parametrize("command", [["yes"], ["python3", "-c", "while True: print(1)"]])
 def test_a_command_whose_reader_goes_away_ends(
     environment: Environment, command: list[str]
@@ -354,6 +390,46 @@ def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment)
         terminal.expect("\ngot there")
         terminal.expect("\nand back")
         terminal.wait()
+
+
+def test_ctrl_z_stops_a_pipeline_whose_reader_takes_nothing(environment: Environment) -> None:
+    reader = "(read -r line; echo begin; exec sleep 1000)"
+    with environment.terminal() as terminal:
+        terminal.type(f"{environment.words('yes')} | {reader}")
+        terminal.expect("\r\nbegin")
+        time.sleep(1)
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("fg")
+        terminal.expect("\r\nrun-shell")
+        time.sleep(0.5)
+        terminal.press("c")
+        terminal.wait()
+        assert terminal.status() == 130
+    eventually(lambda: not environment.containers())
+
+
+def test_a_sigtstp_that_was_sent_stops_the_command_as_well(environment: Environment) -> None:
+    mark = environment.root / "counted"
+    code = f"echo >{mark}; echo begin; while sleep 0.05; do echo >>{mark}; done"
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\nbegin")
+        (run,) = set(pids("shellenv-core")) & set(pids(str(mark)))
+        os.kill(run, signal.SIGTSTP)
+        terminal.expect("Stopped")
+        terminal.wait()
+        if environment.name != "remote":  # there it is not seen before the end
+            size = mark.stat().st_size
+            time.sleep(0.5)
+            assert mark.stat().st_size == size
+        terminal.type("fg")
+        terminal.expect("\r\nrun-shell")
+        time.sleep(0.5)
+        terminal.press("c")
+        terminal.wait()
+        assert terminal.status() == 130
 
 
 def test_ctrl_z_is_the_commands_to_handle(environment: Environment) -> None:
