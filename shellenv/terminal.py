@@ -66,6 +66,7 @@ class _Terminal(Attachment):
         super().__init__(engine, name, stdin, removed)
         self.modes = termios.tcgetattr(0)
         self.is_ours = False
+        self.has_stopped = False
         self.words, self.word = os.pipe()  # for the watch: `z`, Ctrl-Z was typed; `g`, go on
 
     def begin(self) -> None:
@@ -93,8 +94,9 @@ class _Terminal(Attachment):
     def react(self, number: int, sent: int) -> None:
         if number == signal.SIGWINCH:
             self._tell_size()
-        elif number == signal.SIGTSTP and self.watcher is None:
-            self.kill(number, group=not sent)  # the watcher says whether it has stopped
+        elif number == signal.SIGTSTP and not self.has_stopped:
+            self.kill(number, group=not sent)
+            os.write(self.word, b"z")  # the watcher says whether it has stopped
         else:
             super().react(number, sent)
 
@@ -107,6 +109,7 @@ class _Terminal(Attachment):
         stop()
         self.look_around()
         self._tell_size()
+        self.has_stopped = False
         os.write(self.word, b"g")
 
     def _take_terminal(self) -> None:
@@ -157,6 +160,7 @@ class _Terminal(Attachment):
             if not state:
                 return
             if state.endswith(b"T\n") and not self.done:
+                self.has_stopped = True
                 os.killpg(0, signal.SIGTSTP)
                 while b"g" not in said:
                     said = os.read(self.words, 1 << 12)

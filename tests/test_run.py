@@ -697,3 +697,19 @@ def test_an_interrupt_while_an_image_is_made_leaves_no_container(
         child.communicate(timeout=TIMEOUT)
         assert child.returncode == 143
     assert not project.containers()
+
+
+def test_bg_while_a_run_is_prepared_makes_it_go_on(project: Environment) -> None:
+    slow = write(
+        project.root / "slow" / "docker", '#!/bin/sh\nsleep 2\nexec /usr/bin/docker "$@"\n'
+    )
+    slow.chmod(0o755)
+    line = project.words("sh", "-c", "echo got $((6 * 7))", options=["-v", "/tmp:/mnt:ro"])
+    with project.terminal() as terminal:
+        terminal.type(f"PATH={slow.parent}:$PATH {line}")
+        terminal.expect("\r\ndocker run ")  # by then docker, which is slow, makes the container
+        terminal.press("z")
+        terminal.expect("Stopped")
+        terminal.wait()
+        terminal.type("bg")
+        terminal.expect("\ngot 42")
