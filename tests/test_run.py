@@ -712,4 +712,4 @@ def test_bg_while_a_run_is_prepared_makes_it_go_on(project: Environment) -> None
         terminal.expect("Stopped")
         terminal.wait()
         terminal.type("bg")
-        terminal.expect("\ngot 42")
+        terminal.expect("got 42\r")

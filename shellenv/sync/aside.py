@@ -28,23 +28,22 @@ run() {{ # also in a directory that is not writable
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
 """
 
-# A name is always there, as the old version has two by the time that the new one takes its place;
-# not where the file system has no links, or the system lets us make none to files of others
+# A name is always there, as the old version has two in the moment in which the new one takes its
+# place; not where the file system has no links, or the system lets us make none to files of others.
+# Who puts another file there in that moment has it replaced: so both are done at once by perl, and
+# only where there is none by two programs for each file
 _REPLACE = """\
 replace() { # DIRECTORY NAME...
   to=$1
   shift
-  if ln -P -t "$was/r$to" -- "$@" 2>/dev/null; then
-    for n; do
-      set -- "$@" "$came$to/$n"
-      shift
-    done
-    mv -f -t . -- "$@"
-    return
-  fi
-  for n; do # one may be another by now: it gets its second name in the moment before
+  perl -e 'my ($new, $old) = splice(@ARGV, 0, 2);
+    for (@ARGV) { link($_, "$old/$_") && rename("$new/$_", $_) or $failed = 1 }
+    exit $failed' -- "$came$to" "$was/r$to" "$@" 2>/dev/null && return
+  for n; do
     new=$came$to/$n old=$was/r$to/$n
-    if ln -P -f -T -- "$n" "$old" 2>/dev/null; then
+    if [ ! -e "$new" ] && [ ! -L "$new" ]; then
+      continue # it has gone on
+    elif ln -P -f -T -- "$n" "$old" 2>/dev/null; then
       mv -f -T -- "$new" "$n"
     else
       [ -d "$n" ] && [ ! -L "$n" ] || mv -n -T -- "$n" "$old" 2>/dev/null
@@ -55,10 +54,6 @@ replace() { # DIRECTORY NAME...
 """
 
 _AT_ONCE = 500
-
-_REPLACED_AT_ONCE = 100
-"""What somebody puts in place of a file between its second name and its end is lost: the fewer get
-theirs at a time, the shorter that is. From a hundred on, more make nothing faster."""
 
 
 def set_aside(remote: Remote, sync: str, paths: Iterable[bytes]) -> None:
@@ -124,7 +119,7 @@ def install(remote: Remote, sync: str, came: Arrival) -> None:
     for directory, names in replaced:
         steps += [
             f"enter {_quote(directory)} && run replace {_quote(directory)} {_all(some)}"
-            for some in _chunks(names, _REPLACED_AT_ONCE)
+            for some in _chunks(names)
         ]
     closed = {path: mode for path, mode in came.directories.items() if mode & 0o700 != 0o700}
     for path, mode in sorted({**closed, **came.modes}.items(), reverse=True):
@@ -241,9 +236,9 @@ def _grouped(paths: Iterable[bytes]) -> Iterator[tuple[str, list[str]]]:
     yield from found.items()
 
 
-def _chunks(words: list[str], size: int = _AT_ONCE) -> Iterator[list[str]]:
-    for start in range(0, len(words), size):
-        yield words[start : start + size]
+def _chunks(words: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(words), _AT_ONCE):
+        yield words[start : start + _AT_ONCE]
 
 
 def _all(names: list[str]) -> str:

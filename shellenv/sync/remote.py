@@ -1,7 +1,8 @@
 """The far end of a sync: one shell at the dock that runs our small scripts, one after the other
 (shell/sync.sh).
 
-It needs what every Linux dock has: sh, GNU find and coreutils, gzip, flock (util-linux) and rsync.
+It needs what every Linux dock has: sh, GNU find and coreutils, gzip, flock (util-linux) and rsync;
+with perl, which most have, it is better at one thing (see `aside`).
 The shell holds a lock as long as it lives, and it ends when the connection does: its stdin is over.
 Each answer is one gzip member, whose content ends with two NULs and the script's status. Before
 each script is a line with its size and a word that nobody else knows: were the two ends ever to
