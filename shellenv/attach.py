@@ -101,13 +101,12 @@ class Attachment:
         self.deaf_since = 0.0
         self.deadline = 0.0
         self.had_terminal = has_terminal()
+        self.noticed, self.notices = os.pipe()  # two bytes each, of signals and of what was written
 
     def run(self) -> End:
         watched = {getattr(signal, name) for name in self.SIGNALS}
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGCONT})
-        signals, notices = os.pipe()
-        self.notices = notices
         listener = _thread.start_new_thread(self._listen, (watched,))
         condition = "removed" if self.removed else "next-exit"
         try:
@@ -118,7 +117,7 @@ class Attachment:
                 self.begin()
                 self.engine.post(f"{self.path}/start")
                 self.begun()
-                return self._pump(streams, ending, signals)
+                return self._pump(streams, ending)
         finally:
             self.done = True
             self.end()
@@ -155,13 +154,13 @@ class Attachment:
             number, sent = next_signal({*watched, signal.SIGUSR1})
             os.write(self.notices, bytes((number, sent)))
 
-    def _pump(self, streams: socket.socket, ending: socket.socket, notices: int) -> End:
+    def _pump(self, streams: socket.socket, ending: socket.socket) -> End:
         streams.setblocking(False)
         open_streams, status, ended = True, b"", False
         while open_streams or self.writing or not ended:
             self.look_around()
             poll = select.poll()
-            poll.register(notices, select.POLLIN)
+            poll.register(self.noticed, select.POLLIN)
             events = select.POLLIN if self._may_receive() else 0
             events |= select.POLLOUT if self.to_send else 0
             if open_streams and events:
@@ -174,8 +173,8 @@ class Attachment:
             if ended and not ready and (self.told_to_end or not self.writing):
                 break  # nothing comes any more; nobody takes what is left of a killed command
             for fd, event in ready:
-                if fd == notices:
-                    self._note(*os.read(notices, 2))
+                if fd == self.noticed:
+                    self._note(*os.read(self.noticed, 2))
                 elif fd == ending.fileno():
                     chunk = _received(ending)
                     status += chunk

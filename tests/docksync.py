@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from harness import require, strict
+from harness import require
 from places import context
 from servers import Server, User, python_for_others
 
@@ -178,7 +178,7 @@ def machine() -> Iterator[Far]:
     python = python_for_others() if os.geteuid() == 0 else None
     if python is None or not os.path.exists("/usr/sbin/sshd"):
         message = "needs root, sshd, and a Python that other users can run"
-        (pytest.fail if strict() else pytest.skip)(message)
+        pytest.skip(message)
     assert python is not None
     base = Path(tempfile.mkdtemp(prefix="shellenv-sync-"))
     base.chmod(0o755)

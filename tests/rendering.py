@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from harness import Result, Shell, run, write
 
 from shellenv import installation, render
@@ -17,16 +16,6 @@ from shellenv.shells import SHELLS
 
 NOWHERE = Origin("", 0)
 STALE = render.Guard(never=True)
-
-
-def ready(name: str) -> None:
-    """Skip the running test unless the shell `name` has a hook and templates."""
-    for path in (
-        f"{installation.static_dir()}/hook.{name}",
-        f"{installation.templates_dir()}/snippet.{name}",
-    ):
-        if not os.path.exists(path):
-            pytest.skip(f"no {path} yet")
 
 
 def variables(values: Mapping[str, str | Value]) -> tuple[Variable, ...]:
@@ -67,7 +56,6 @@ def visit(
     after: str = "",
 ) -> Visit:
     """Apply `plan` in a new shell with `env`, then leave; with further code at each stage."""
-    ready(shell.name)
     place = shell.home.path.parent
     rendered = write(place / f"snippet.{shell.name}", snippet(shell.name, plan))
     dumps = [place / f"{stage}.{shell.name}" for stage in ("before", "inside", "after")]

@@ -225,6 +225,12 @@ class Terminal:
     def press(self, key: str) -> None:
         self.child.sendcontrol(key)
 
+    def stop(self) -> None:
+        """Press Ctrl-Z, and wait for the prompt."""
+        self.press("z")
+        self.expect("Stopped")
+        self.wait()
+
     def expect(self, text: str) -> str:
         """Wait until `text` is shown; what was before it."""
         self.child.expect_exact(text)

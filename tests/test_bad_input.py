@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import rendering
 from harness import Session, Shell, require, run, write
 from snapshot import change, snapshot
 
@@ -24,7 +23,6 @@ GOOD = "[shellenv.env]\nGOOD = yes\n"
 def _ready(request: pytest.FixtureRequest) -> None:
     if "shell" in request.fixturenames:
         shell: Shell = request.getfixturevalue("shell")
-        rendering.ready(shell.name)
         runtime = shell.home.path.parent / "run"  # where stamps go that the cache cannot hold
         runtime.mkdir(mode=0o700)
         shell.env["XDG_RUNTIME_DIR"] = str(runtime)

@@ -306,9 +306,7 @@ def test_ctrl_z_stops_it_and_fg_goes_on(environment: Environment, input_: str) -
     with environment.terminal() as terminal:
         terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
         terminal.expect("\r\nbegin")
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("stty -a")  # the terminal is the shell's again
         assert "-icanon" not in terminal.wait().replace(" icanon", "")
         terminal.type("sleep 6")  # longer than it takes
@@ -327,9 +325,7 @@ def test_after_ctrl_z_and_bg_it_goes_on_and_the_terminal_is_the_shells(
     with environment.terminal() as terminal:
         terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
         terminal.expect("\r\nbegin")
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("bg")
         terminal.expect("got there\r")
         terminal.type("wait; echo it is $((6 * 7))")
@@ -342,9 +338,7 @@ def test_fg_after_bg_gives_the_command_the_terminal_again(environment: Environme
     with environment.terminal() as terminal:
         terminal.type(environment.words("bash", "-c", code))
         terminal.expect("\r\nbegin")
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("bg")
         terminal.type("echo it is $((6 * 7)).")  # what is typed is the shell's
         terminal.expect("\r\nit is 42.\r\n")
@@ -352,8 +346,7 @@ def test_fg_after_bg_gives_the_command_the_terminal_again(environment: Environme
         terminal.expect("\r\nrun-shell")
         terminal.type("one")
         terminal.expect("\ngot one.")
-        terminal.press("z")
-        terminal.expect("Stopped")
+        terminal.stop()
         terminal.type("fg")
         terminal.type("two")
         terminal.expect("\nand two.")
@@ -368,9 +361,7 @@ def test_what_is_stopped_can_be_killed(environment: Environment, input_: str) ->
         code = f"trap 'exit 7' TERM; echo begin; while :; do sleep 0.05; done; : {mark}"
         terminal.type(f"{environment.words('bash', '-c', code)} {input_}")
         terminal.expect("\r\nbegin")
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("kill %1")
         eventually(lambda: not environment.containers() and not pids(mark))
         terminal.type("")  # the shell says so before a prompt
@@ -383,9 +374,7 @@ def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment)
     with environment.terminal() as terminal:
         terminal.type(f"sh -c {shlex.quote(line + '; echo and back')}")
         terminal.expect("\r\nbegin")
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("fg")
         terminal.expect("\ngot there")
         terminal.expect("\nand back")
@@ -398,9 +387,7 @@ def test_ctrl_z_stops_a_pipeline_whose_reader_takes_nothing(environment: Environ
         terminal.type(f"{environment.words('yes')} | {reader}")
         terminal.expect("\r\nbegin")
         time.sleep(1)
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("fg")
         terminal.expect("\r\nrun-shell")
         time.sleep(0.5)

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import rendering
 from harness import Home, Shell, write
 
 SETTINGS = """
@@ -50,7 +49,6 @@ def test_json_unsets_what_has_to_go(home: Home) -> None:
 
 
 def test_json_takes_back_what_the_shell_has_done_elsewhere(shell: Shell) -> None:
-    rendering.ready(shell.name)
     first = shell.home.project("first", SETTINGS, venv=True)
     second = shell.home.project("second", "[shellenv.env]\nOTHER = 2\nGOOD = no\n")
     program = shell.quote(shell.home.path.parent / "json")
@@ -92,7 +90,6 @@ def evaluate(shell: Shell) -> str:
 
 
 def test_the_code_works_in_a_shell_without_the_hook(shell: Shell) -> None:
-    rendering.ready(shell.name)
     root = shell.home.project("api", SETTINGS, venv=True)
     lines = [
         shell.cd(root),
@@ -116,7 +113,6 @@ def test_the_code_works_in_a_shell_without_the_hook(shell: Shell) -> None:
 
 
 def test_what_is_printed_is_what_is_kept(shell: Shell) -> None:
-    rendering.ready(shell.name)
     root = shell.home.project("api", SETTINGS)
     os.utime(root / "dockerutils.cfg", (1_600_000_000.5, 1_600_000_000.5))
     printed = shell.home.shellenv("export", shell.name, cwd=root).ok()
@@ -151,7 +147,6 @@ def test_wrong_usage_is_told(home: Home, args: tuple[str, ...]) -> None:
 
 
 def test_a_broken_file_is_told_by_the_code_and_not_by_the_program(shell: Shell) -> None:
-    rendering.ready(shell.name)
     root = shell.home.project("api", venv=True)
     write(shell.home.config / "projects/api.cfg", "oh\n")
     code = shell.home.shellenv("export", shell.name, cwd=root).ok()

@@ -237,7 +237,6 @@ def test_any_path_may_be_key_and_root(shell: Shell, batch: Batch) -> None:
 def test_any_name_of_a_directory_is_found_by_the_shell_in_the_cache(
     shell: Shell, batch: Batch
 ) -> None:
-    rendering.ready(shell.name)
     home = shell.home.path
     names = {
         os.fsdecode(name)
@@ -367,7 +366,6 @@ LIST_NAMES = {
 def test_each_variable_of_the_shells_own_is_refused_or_takes_any_value(
     shell: Shell, kind: str
 ) -> None:
-    rendering.ready(shell.name)
     listed = run(
         shell.argv(write(shell.home.path.parent / "list", LIST_NAMES[shell.name])),
         shell.env,

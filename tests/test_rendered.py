@@ -80,7 +80,6 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texts_of(shell: str, directory: Path) -> list[str]:
-    rendering.ready(shell)
     found = sorted(map(str, directory.glob(f"*.{shell}")))
     assert len(found) > 2 ** len(OPTIONS)
     return found
@@ -159,7 +158,6 @@ def test_the_shell_can_run_it(shell: Shell, rendered: Path) -> None:
 
 
 def test_it_is_the_same_each_time(shell: Shell) -> None:
-    rendering.ready(shell.name)
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_rendered as t;"
         "sys.stdout.write(t.rendering.snippet(sys.argv[2], t.PLAN, t.GUARDS[0]))"
@@ -177,7 +175,6 @@ def test_it_is_the_same_each_time(shell: Shell) -> None:
 
 
 def test_the_first_line_says_what_it_is_and_the_last_one_that_it_is_whole(shell: Shell) -> None:
-    rendering.ready(shell.name)
     lines = rendering.snippet(shell.name, PLAN, GUARDS[0]).splitlines()
     assert lines[0] == f"# shellenv snippet {HOOK_VERSION}"
     assert "__shellenv_loaded" in lines[-1]

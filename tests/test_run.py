@@ -579,9 +579,7 @@ def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> Non
     with project.terminal() as terminal:
         terminal.type(project.words("bash", "-c", KILLER))
         terminal.expect("\r\nalone")
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("fg")
         terminal.expect("bash -c")
         terminal.press("c")
@@ -708,8 +706,6 @@ def test_bg_while_a_run_is_prepared_makes_it_go_on(project: Environment) -> None
     with project.terminal() as terminal:
         terminal.type(f"PATH={slow.parent}:$PATH {line}")
         terminal.expect("\r\ndocker run ")  # by then docker, which is slow, makes the container
-        terminal.press("z")
-        terminal.expect("Stopped")
-        terminal.wait()
+        terminal.stop()
         terminal.type("bg")
         terminal.expect("got 42\r")

@@ -175,7 +175,6 @@ def edits(draw: st.DrawFn) -> Edit:
 @settings(quick, max_examples=20)
 @given(cases=st.lists(edits(), min_size=1, max_size=60))
 def test_the_shell_takes_path_apart_as_the_core_does(shell: Shell, cases: list[Edit]) -> None:
-    rendering.ready(shell.name)
     static = shell.quote(f"{installation.static_dir()}/hook.{shell.name}")
     lines = [f". {static} --definitions"]
     for case in cases:
@@ -208,7 +207,6 @@ def test_the_shell_leaves_as_the_core_does(
     path: Edit,
 ) -> None:
     """Whatever was there before and whatever was changed by hand meanwhile."""
-    rendering.ready(shell.name)
     front = path.new[: len(path.new) - len(path.old)].rstrip(":").split(":")
     plan = PLAN._replace(
         variables=rendering.variables({**ours, "E": (Ref("A"), "+")}),

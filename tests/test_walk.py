@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import rendering
 from harness import Shell, run, write
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -194,7 +193,6 @@ def of_the_shell(shell: Shell, cases: list[Case]) -> list[str]:
 )
 @given(trees=st.lists(TREES, min_size=1, max_size=12))
 def test_the_shell_and_the_core_find_the_same_directory(shell: Shell, trees: list[Tree]) -> None:
-    rendering.ready(shell.name)
     forest = shell.home.path.parent / "forest"
     forest.mkdir(exist_ok=True)
     tops = forest / f"{len(list(forest.iterdir()))}"

@@ -122,9 +122,18 @@ def install(remote: Remote, sync: str, came: Arrival) -> None:
             for some in _chunks(names)
         ]
     closed = {path: mode for path, mode in came.directories.items() if mode & 0o700 != 0o700}
-    for path, mode in sorted({**closed, **came.modes}.items(), reverse=True):
-        steps.append(f"enter {_quote('/' + os.fsdecode(path))} && chmod {mode:o} .")
-    _run(remote, sync, steps)
+    _run(remote, sync, [*steps, *_permitted({**closed, **came.modes})])
+
+
+def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:
+    """Give directories their permissions."""
+    _run(remote, sync, list(_permitted(modes)))
+
+
+def _permitted(modes: Mapping[bytes, int]) -> Iterator[str]:
+    """Give directories their permissions, the innermost first."""
+    for path, mode in sorted(modes.items(), reverse=True):
+        yield f"enter {_quote('/' + os.fsdecode(path))} && chmod {mode:o} ."
 
 
 def _made(came: Arrival) -> Iterator[str]:

@@ -164,8 +164,7 @@ def _close_there(remote: Remote, journal: Journal, past: Manifest, records: list
         old, new = entry.read(record)[1], entry.read(now[path])[1]
         if old.kind == new.kind == "d" and old.mode != new.mode == old.mode | 0o200:
             modes[path] = old.mode
-    if modes:
-        aside.install(remote, journal.sync, aside.Arrival({}, {}, modes, [], []))
+    aside.chmod(remote, journal.sync, modes)
 
 
 def _tidy_here(
