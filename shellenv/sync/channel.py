@@ -144,8 +144,9 @@ class Loan:
                 tail = (tail + chunk)[-len(self._token) :]
                 ended = tail == self._token
                 if ended:
-                    self._channel.send(self._token + b" " + self._then)
                     self.over = True
+                    with suppress(OSError):  # the shell has ended meanwhile: its answer will lack
+                        self._channel.send(self._token + b" " + self._then)
                     chunk = chunk[: -len(self._token)]
                 while chunk:
                     chunk = chunk[os.write(self._out, chunk) :]
