@@ -30,5 +30,6 @@ for file in "${fish_files[@]}"; do
   check fish --no-config --no-execute "$file"
   check fish_indent --check "$file"
 done
+check perl -wc shell/replace.pl
 [ "$status" = 0 ] && printf 'lint: no complaints\n'
 exit "$status"

@@ -682,16 +682,80 @@ def test_what_a_sync_replaces_is_kept_until_it_is_seen_also_without_perl_or_hard
 
 def test_what_is_put_in_the_place_of_one_file_while_others_are_replaced_is_kept(pair: Pair) -> None:
     """Without perl, each is replaced by itself."""
-    pair.started(a="1", b="1")
-    write(pair.here / "a", "2")
-    write(pair.here / "b", "2")
-    draft = write(pair.far.home / pair.base.name, "theirs")
-    pair.far.own(pair.far.home)
+    draft = a_draft_there(pair)
     late = f'/usr/bin/mv "$@"; [ ! -e {draft} ] || /usr/bin/mv {draft} {pair.there}/b'
     with instead(pair, "perl", "exit 1"), instead(pair, "mv", late):
         assert [name for name, _ in pair.up().conflicts] == [b"b"]
     pair.both()
     assert contents(pair.here) == {b"2", b"theirs"}
+
+
+def test_what_is_put_in_the_place_of_a_file_while_that_is_replaced_is_kept(pair: Pair) -> None:
+    """It was put there when the old one had its second name already."""
+    draft = a_draft_there(pair)
+    late = f"rename '{draft}', 'b' if $_[0] eq 'b'"
+    with perl_where(pair, link=f"my $done = CORE::link($_[0], $_[1]); {late}; $done"):
+        assert [name for name, _ in pair.up().conflicts] == [b"b"]
+    pair.both()
+    assert contents(pair.here) == {b"2", b"theirs"}
+
+
+def test_a_directory_that_is_put_in_the_place_of_a_file_while_that_is_replaced_stays(
+    pair: Pair,
+) -> None:
+    draft = a_draft_there(pair)
+    late = f"do {{ unlink 'b'; mkdir 'b'; rename '{draft}', 'b/c' }} if $_[0] eq 'b'"
+    with perl_where(pair, link=f"my $done = CORE::link($_[0], $_[1]); {late}; $done"):
+        assert pair.up().failed == (b"b",)
+    assert contents(pair.there) == {b"2", b"theirs"}
+    pair.both()
+    assert contents(pair.here) == {b"2", b"theirs"}
+
+
+def test_what_a_sync_replaces_is_kept_where_two_files_cannot_trade_places(pair: Pair) -> None:
+    a_draft_there(pair)
+    edit = f"open my $f, '>', '{pair.there}/b'; print $f 'unseen'"
+    with perl_where(pair, syscall=f"{edit}; -1"), instead(pair, "ln", "kill -9 $PPID"):
+        assert [name for name, _ in pair.up().conflicts] == [b"b"]
+    pair.both()
+    assert contents(pair.here) == {b"2", b"unseen"}
+
+
+def test_changes_in_many_directories_need_one_program_to_replace_the_old_versions(
+    pair: Pair,
+) -> None:
+    names = [f"{n}%{odd}/{n}{odd}" for n, odd in enumerate(("", "%25", "\n", "'", " x\n", "é"))]
+    pair.started()
+    for content in ("1", "2"):
+        for name in names:
+            write(pair.here / name, content)
+        started = pair.far.home / f"{pair.base.name}.started"
+        count = f'echo >>{started}; exec /usr/bin/perl "$@"'
+        with instead(pair, "perl", count), instead(pair, "ln", count):
+            assert len(pair.up().sent) >= len(names)
+    assert started.read_text() == "\n"
+    assert tree(pair.here) == tree(pair.there)
+
+
+def a_draft_there(pair: Pair) -> Path:
+    """Two files that are to be replaced at the dock, and what somebody there will put somewhere."""
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "2")
+    write(pair.here / "b", "2")
+    draft = write(pair.far.home / f"{pair.base.name}.draft", "theirs")
+    pair.far.own(pair.far.home)
+    return draft
+
+
+@contextmanager
+def perl_where(pair: Pair, **functions: str) -> Iterator[None]:
+    """perl at the dock, but some of its own functions do something else."""
+    code = "".join(
+        f"*CORE::GLOBAL::{name} = sub {{ {body} }};\n" for name, body in functions.items()
+    )
+    write(pair.far.home / "remote" / "Otherwise.pm", f"package Otherwise;\n{code}1;\n")
+    with instead(pair, "perl", 'exec /usr/bin/perl -I "${0%/*}" -MOtherwise "$@"'):
+        yield
 
 
 def test_what_has_just_been_made_at_the_dock_is_not_replaced_by_what_is_new_here(
@@ -1344,7 +1408,7 @@ def test_what_an_rsync_could_not_give_its_permissions_gets_them(
     pair.both()
 
 
-@pytest.mark.parametrize("program", ["rsync", "mv"])
+@pytest.mark.parametrize("program", ["rsync", "mv", "perl"])
 def test_a_link_that_is_put_in_the_way_of_a_sync_at_work_is_not_written_through(
     pair: Pair, program: str
 ) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
+from shellenv.installation import static_dir
 from shellenv.sync import entry, place
 from shellenv.sync.entry import Version
 from shellenv.sync.remote import Remote
@@ -28,17 +29,13 @@ run() {{ # also in a directory that is not writable
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
 """
 
-# A name is always there, as the old version has two in the moment in which the new one takes its
-# place; not where the file system has no links, or the system lets us make none to files of others.
-# Who puts another file there in that moment has it replaced: so both are done at once by perl, and
-# only where there is none by two programs for each file
+# Where there is no perl, or it cannot do it. A name is always there, as the old version has two
+# when the new one takes its place; not where the file system has no links, or the system lets us
+# make none to files of others. Who puts another file there between the two has it replaced.
 _REPLACE = """\
 replace() { # DIRECTORY NAME...
   to=$1
   shift
-  perl -e 'my ($new, $old) = splice(@ARGV, 0, 2);
-    for (@ARGV) { link($_, "$old/$_") && rename("$new/$_", $_) or $failed = 1 }
-    exit $failed' -- "$came$to" "$was/r$to" "$@" 2>/dev/null && return
   for n; do
     new=$came$to/$n old=$was/r$to/$n
     if [ ! -e "$new" ] && [ ! -L "$new" ]; then
@@ -106,23 +103,38 @@ def install(remote: Remote, sync: str, came: Arrival) -> None:
 
     What is `new` replaces nothing, and nothing replaces a directory.
     """
-    steps = [_REPLACE] if came.replaced else []
-    replaced = list(_grouped(came.replaced))
-    kept = sorted("r" + directory for directory, _ in replaced)
-    steps += [f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(kept)]
-    steps += _made(came)
+    steps = list(_made(came))
     for directory, names in _grouped(came.new):
         steps += [
             f"enter {_quote(directory)} && run mv -n -t . -- {_came(directory, some)}"
             for some in _chunks(names)
         ]
-    for directory, names in replaced:
-        steps += [
-            f"enter {_quote(directory)} && run replace {_quote(directory)} {_all(some)}"
-            for some in _chunks(names)
-        ]
+    if came.replaced:
+        steps += _replaced(came.replaced)
     closed = {path: mode for path, mode in came.directories.items() if mode & 0o700 != 0o700}
     _run(remote, sync, [*steps, *_permitted({**closed, **came.modes})])
+
+
+def _replaced(paths: list[bytes]) -> Iterator[str]:
+    """Have what has come in take the place of what is there."""
+    grouped = list(_grouped(paths))
+    kept = sorted("r" + directory for directory, _ in grouped)
+    yield from (f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(kept))
+    with open(f"{static_dir()}/replace.pl", encoding="utf-8") as stream:
+        perl = shlex.quote(stream.read())
+    lines = "".join(
+        f"{directory}/{name}".replace("%", "%25").replace("\n", "%0A") + "\n"
+        for directory, names in grouped
+        for name in names
+    )
+    yield f'perl -e {perl} -- "$real" "$came" "$was" 2>/dev/null <<\'%\' || {{\n{lines}%'
+    yield _REPLACE
+    for directory, names in grouped:
+        yield from (
+            f"enter {_quote(directory)} && run replace {_quote(directory)} {_all(some)}"
+            for some in _chunks(names)
+        )
+    yield "}"
 
 
 def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:

@@ -1,0 +1,51 @@
+# replace.pl PROJECT CAME WAS: files and links that have come in take the place of those that are
+# there (shellenv/sync/aside.py), whose old versions are in WAS/r afterwards. PROJECT is a physical
+# path. The paths in it are lines of stdin, each with a slash in front, and % and newline written as
+# %25 and %0A. It fails if anything is still to be done.
+#
+# The old version gets a second name. Then the new one trades places with what is there by now, in one
+# step, and that gets the name: what somebody has just put there is not lost, and the place is never
+# empty. Where the system cannot trade, the new one replaces it.
+use strict;
+use warnings;
+use Config;
+
+my ($project, $came, $was) = @ARGV;
+my ($cpu) = $Config{ptrsize} == 8 ? split /-/, $Config{archname} : '';
+my $renameat2 = {x86_64 => 316, aarch64 => 276}->{$cpu};    # perl has no name for it
+my ($at_fdcwd, $exchange) = (-100, 2);
+
+# Is it there, and not through a link?
+sub enter {
+    my ($directory) = @_;
+    return chdir("$project$directory") && readlink('/proc/self/cwd') eq "$project$directory";
+}
+
+sub trade {
+    my ($one, $other) = @_;
+    return $renameat2 && syscall($renameat2, $at_fdcwd, $one, $at_fdcwd, $other, $exchange) == 0;
+}
+
+sub replace {
+    my ($new, $name, $old) = @_;
+    return 0 unless link $name, $old;
+    return rename $new, $name unless trade($new, $name);
+    if (-d $new && !-l $new) {    # nothing replaces a directory
+        trade($new, $name);
+        return 0;
+    }
+    return rename($new, $old) && (unlink($new) || 1);    # two names of one file both stay
+}
+
+my $failed = 0;
+while (my $path = <STDIN>) {
+    chomp $path;
+    $path =~ s/%(..)/chr hex $1/ge;
+    my ($directory, $name) = $path =~ m{^(.*)/(.*)\z}s;
+    $failed = 1, next unless enter($directory);
+    my $mode = -w '.' ? undef : (stat _)[2] & 07777;
+    chmod $mode | 0200, '.' if defined $mode;
+    replace("$came$path", $name, "$was/r$path") or $failed = 1;
+    chmod $mode, '.' if defined $mode;
+}
+exit $failed;
