@@ -42,10 +42,7 @@ while (my $path = <STDIN>) {
     chomp $path;
     $path =~ s/%(..)/chr hex $1/ge;
     my ($directory, $name) = $path =~ m{^(.*)/(.*)\z}s;
-    $failed = 1, next unless enter($directory);
-    my $mode = -w '.' ? undef : (stat _)[2] & 07777;
-    chmod $mode | 0200, '.' if defined $mode;
+    $failed = 1, next unless enter($directory) && -w '.';
     replace("$came$path", $name, "$was/r$path") or $failed = 1;
-    chmod $mode, '.' if defined $mode;
 }
 exit $failed;
