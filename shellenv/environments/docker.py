@@ -340,8 +340,8 @@ def _account(scene: Scene, place: Place, target: str) -> Account:
 
 def _streams() -> Streams:
     """A terminal only if all three are one: a container's has no stderr of its own. In the
-    background nothing is read from it: the docker CLI would be stopped for it, where the command
-    might never read."""
+    background nothing is read from it: we would be stopped for it, where the command might never
+    read."""
     try:
         stdin = os.isatty(0)
         os.fstat(0)
