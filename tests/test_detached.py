@@ -61,12 +61,13 @@ def test_a_run_goes_on_and_its_output_status_and_files_are_offered(
     said = lose(
         environment,
         proxy,
-        "echo begin; sleep 3; echo more; echo odd >&2; echo made >made; exit 3",
+        "echo begin; until [ -e /tmp/on ]; do sleep 0.1; done; echo more; echo odd >&2; echo made >made; exit 3",
     )
     assert "goes on there" in said
     (name,) = environment.containers()
     assert name in said
     assert f"{name}, whose connection was lost, still runs" in says(environment, "sync-down")
+    environment.engine("exec", name, "touch", "/tmp/on")
     end = time.monotonic() + TIMEOUT
     while environment.engine("inspect", "-f", "{{.State.Running}}", name).strip() == "true":
         assert time.monotonic() < end
