@@ -19,7 +19,7 @@ knows() {
 
 umask "${SHELLENV_UMASK:-0022}"
 if [ -n "$SHELLENV_SIZE" ]; then
-  # The client sets it, too, but only once the command runs.
+  # run-shell sets it, too, but only once the command runs (shellenv/terminal.py).
   # shellcheck disable=SC2086 # rows and columns
   set -- $SHELLENV_SIZE "$@"
   stty rows "$1" cols "$2" 2>/dev/null

@@ -1,7 +1,8 @@
 """The Docker Engine's API, as much of it as a run needs, over its socket.
 
-A question takes a millisecond; importing the docker library would take 200. Where that library
-knows more than the wire format (registries and their credentials), it is used: see `layers`.
+A question takes a millisecond; importing the docker library would take 200. For what takes more
+than the wire format (registries and their credentials, builds) there is the docker CLI: see
+`layers`.
 """
 
 from __future__ import annotations

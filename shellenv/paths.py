@@ -26,7 +26,7 @@ def cache_dir(ctx: Context) -> str | None:
 
 
 def state_dir(ctx: Context) -> str | None:
-    """Where approvals are kept. None without a home."""
+    """Where approvals, the past of syncs and notes of runs are kept. None without a home."""
     return _base(ctx, "XDG_STATE_HOME", ".local/state")
 
 

@@ -298,7 +298,8 @@ class Docker:
 
 
 def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
-    """A container on this machine's engine. Raises ShellenvError without engine or docker CLI."""
+    """A container on this machine's engine, which is not asked yet. Raises ShellenvError for a
+    directory that is no project, and where it is not clear what image to take."""
     place = Place(
         host=local_host(scene.ctx),
         name="docker",

@@ -3,6 +3,9 @@
 A step is a directory of the project and a command run in it. The directory is entered by its name
 and then asked for its physical one: if that differs, a part of it has become a symbolic link, and
 nothing is done there. `mv -n` never overwrites.
+
+Only to replace files there is one program for all directories, where there is perl
+(shell/replace.pl). What that leaves over, steps do.
 """
 
 from __future__ import annotations

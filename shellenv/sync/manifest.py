@@ -5,6 +5,9 @@ One directory a project and dock, below the user's state directory:
     manifest       the records of both sides
     manifest.next  what they shall be as soon as something else is done
     journal        what a sync is about to do; it is there only while one is at work, or was cut off
+    id             who we are to the far end
+    seen           which listing there is equal to the manifest's
+    files          what the rsync at work is to bring, or to leave out
     lock           held by the sync at work and by its rsync
 """
 
@@ -74,7 +77,7 @@ class Store(NamedTuple):
 
     @property
     def files(self) -> str:
-        """The file that lists what an rsync is to bring over."""
+        """The file that lists what an rsync is to bring over, or to leave out."""
         return f"{self.directory}/files"
 
     def load(self) -> Manifest | None:

@@ -12,9 +12,9 @@ has the shell's own way for a while (see `channel.Loan`): another would take as 
 Beside a project's directory, `<remote_root>/<user>/<name>`, there is `.shellenv/<name>` with
 
     owner          whose it is (`Owner`)
-    lock, moving   locks: of this shell; of the rsync that writes there
+    lock, moving   locks: of this shell, whose number is in `holder`; of the rsync that writes there
     in, new        what rsync has brought, until it is put in its place; all of a first sync
-    list, seen     the last listing, and one that the manifest is equal to
+    list, seen     the last listing, and one that the manifest is equal to (`seen.id` names it)
     was/<sync>     what a sync replaced or deleted, until it is verified
 """
 
