@@ -178,11 +178,6 @@ def stands_alone(layers: Iterable[Layer]) -> bool:
     return bool(said) and not is_yes(said[-1])
 
 
-def inherits(layer: Layer) -> bool:
-    """False if this layer by itself says `inherit = no`."""
-    return not stands_alone([layer])
-
-
 def is_for(ctx: Context, layer: Layer, directory: str) -> bool:
     """False if this is a personal file whose `root` names another directory than `directory`."""
     written = layer.value("shellenv", "root")

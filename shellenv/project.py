@@ -44,7 +44,7 @@ class Project(NamedTuple):
 
     `rule` and `venv_rule` are sentences for `status`. `directories` are those whose settings
     count, outermost first: `root`, directories above it and, where the virtual environment
-    belongs to an outer directory, directories below it. `consulted` is `Detection.consulted`.
+    belongs to an outer directory, directories below it.
     """
 
     root: str
@@ -53,7 +53,6 @@ class Project(NamedTuple):
     venv: str | None
     venv_rule: str
     directories: tuple[str, ...]
-    consulted: tuple[str, ...]
 
 
 class Detection(NamedTuple):
@@ -91,13 +90,6 @@ def candidate(ctx: Context, venv_dir: str | None) -> str | None:
     return next(
         (d for d in ancestors(ctx) if any(map(os.path.exists, _signs(ctx, venv_dir, d)))), None
     )
-
-
-def find(
-    ctx: Context, venv_dir: str | None, venv_allowed: Callable[[str], bool], for_run: bool = False
-) -> Project | None:
-    """The project of the current directory: `detect(…).project`."""
-    return detect(ctx, venv_dir, venv_allowed, for_run).project
 
 
 def detect(
@@ -142,7 +134,7 @@ def detect(
     def project(root: str, rule: str, directories: tuple[str, ...] = directories) -> Project:
         venv, venv_rule = (found.path, found.rule) if found else (None, "no virtual environment")
         name = os.path.basename(root) or root
-        return Project(root, name, rule, venv, venv_rule, directories, consulted)
+        return Project(root, name, rule, venv, venv_rule, directories)
 
     result: Project | None = None
     if found is not None:

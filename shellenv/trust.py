@@ -58,12 +58,6 @@ def denial_path(ctx: Context, path: str) -> str | None:
     return None if state is None else f"{state}/deny/{_digest(os.fsencode(path))}"
 
 
-def records(ctx: Context, path: str, content: bytes) -> tuple[str, ...]:
-    """The paths whose existence decides `check`, for the watch list."""
-    both = (record_path(ctx, path, content), denial_path(ctx, path))
-    return tuple(record for record in both if record is not None)
-
-
 def allow(ctx: Context, subjects: Iterable[Subject]) -> None:
     """Approve files with the content given, and forget that they were denied. All or none.
 

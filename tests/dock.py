@@ -175,15 +175,9 @@ class RealDock:
         """End the server and with it all connections: new ones are closed without a word."""
         self._ask("ssh_down")
 
-    def start_sshd(self) -> None:
-        self._ask("ssh_up")
-
     def stop_engine(self) -> None:
         """End dockerd and its containers; its socket goes too."""
         self._ask("engine_down")
-
-    def start_engine(self) -> None:
-        self._ask("engine_up")
 
     def freeze(self) -> None:
         """Stop everything there without ending it: connections stay and nobody answers."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from harness import Result, Shell, run, write
@@ -86,7 +85,3 @@ def environment(dump: bytes) -> dict[str, str]:
 def outside(env: Mapping[str, str]) -> dict[str, str]:
     """`env` without what belongs to shellenv itself."""
     return {name: value for name, value in env.items() if not name.startswith("__SHELLENV_")}
-
-
-def script_file(shell: Shell, text: str) -> Path:
-    return write(shell.home.path.parent / f"script.{shell.name}", text)

@@ -12,7 +12,7 @@ from shellenv.config import Config
 from shellenv.hint import Hint, hint, image_sign, other_machine
 from shellenv.project import Project
 
-WITH_VENV = Project("/p", "p", "rule", "/v/p", "rule", ("/p",), ())
+WITH_VENV = Project("/p", "p", "rule", "/v/p", "rule", ("/p",))
 WITHOUT_VENV = WITH_VENV._replace(venv=None)
 REMOTE = {"SHELLENV_DOCK": "gpu"}
 

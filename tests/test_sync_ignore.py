@@ -213,7 +213,7 @@ def test_a_gitignore_takes_back_a_default_name_only_if_it_says_it(tmp_path: Path
 def chosen(root: Path, text: str = "") -> Rules:
     """The rules of the project at `root` with these settings."""
     layer = config.read_layer("cfg", str(root), f"[shellenv.sync]\n{text}\n".encode())
-    project = Project(str(root), root.name, "", None, "", (str(root),), ())
+    project = Project(str(root), root.name, "", None, "", (str(root),))
     return sync_settings.settings(context(root.parent), config.merge([layer]), project).rules
 
 

@@ -113,7 +113,8 @@ def test_the_watched_records_are_those_that_decide(tmp_path: Path) -> None:
     ctx = context(tmp_path)
     path = file(tmp_path / "f")
     found = subject(path)
-    allowed, denied = map(Path, trust.records(ctx, *found))
+    allowed = Path(trust.record_path(ctx, *found) or "")
+    denied = Path(trust.denial_path(ctx, found.path) or "")
     trust.allow(ctx, [found])
     assert (allowed.exists(), denied.exists()) == (True, False)
     trust.deny(ctx, [found.path])
@@ -138,7 +139,8 @@ def test_without_a_home_nothing_is_allowed(tmp_path: Path) -> None:
     ctx = context(tmp_path)._replace(home=None, env={})
     found = subject(file(tmp_path / "f"))
     assert trust.check(ctx, *found) == "blocked"
-    assert trust.records(ctx, *found) == ()
+    assert trust.record_path(ctx, *found) is None
+    assert trust.denial_path(ctx, found.path) is None
     with pytest.raises(ShellenvError, match="no home directory"):
         trust.allow(ctx, [found])
 

@@ -142,8 +142,7 @@ def settings_of(ctx: Context) -> Settings:
         if blocked.kind == "settings" and blocked.verdict != "denied":
             say(f"shellenv: not counted: {blocked.path} is {blocked.verdict}")
     project = found.detection.project
-    if project is None:
-        raise ShellenvError("there is no project here", "cd into the project first")
+    assert project is not None  # for a run there always is one
     return settings(ctx, found.config, project)
 
 
