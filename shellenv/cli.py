@@ -272,6 +272,11 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except ShellenvError as error:
         return _report(error.message, error.hint, error.status)
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, (str, bytes)) else ""
+        what = error.strerror or str(error) or type(error).__name__
+        hint = "check permissions and the free space; SHELLENV_DEBUG=1 shows the traceback"
+        return _report(f"{os.fsdecode(name)}: {what}" if name else what, hint, 1)
     except Exception as error:
         what = str(error).strip() or "no further information"
         hint = "this should not happen; set SHELLENV_DEBUG=1 for the traceback"

@@ -23,7 +23,7 @@ from shellenv.exec import tell
 from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
 from shellenv.project import Project, refuse_home, refuse_shared
-from shellenv.survey import survey
+from shellenv.survey import NO_VENVS, survey
 
 WORKSHOP = ".setup-venv."
 """What the names of the directories begin with in which environments are made: a process's number
@@ -78,6 +78,11 @@ def main(ctx: Context, args: Sequence[str]) -> int:
 
 def _check_place(ctx: Context, project: Project, path: str) -> None:
     """Raise ShellenvError if `path` must not be touched, or can be no virtual environment."""
+    if path.startswith(f"{NO_VENVS}/"):
+        raise ShellenvError(
+            "there is no home directory to keep virtual environments in",
+            "set HOME, or SHELLENV_VENV_DIR to a directory",
+        )
     if ":" in path:  # as Python's own venv says
         raise ShellenvError(f"{path} has a colon, so PATH cannot hold it", "rename the project")
     odd = next((char for char in path if char in '"`' or not char.isprintable()), "")

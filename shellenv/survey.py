@@ -17,6 +17,9 @@ from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.plan import Group, Plan, Ref, Value, Variable, Venv, join, make
 
+NO_VENVS = "/dev/null/.venv"
+"""Where virtual environments are if there is no home: nowhere. The hooks say the same."""
+
 PRESENT = -1
 """The time of what only has to be there: a directory, an approval."""
 
@@ -317,7 +320,7 @@ def _settings(reader: _Reader, layers: list[Layer]) -> Settings:
         written = "~/.venv"  # as the shell does; that this is a mistake is said elsewhere
     venv_dir = paths.resolve(ctx, written, None)
     watch = tuple(Watch(path, reader.seen.get(path)) for path in _own_files(ctx))
-    return Settings(venv_dir or "/dev/null/.venv", watch)
+    return Settings(venv_dir or NO_VENVS, watch)
 
 
 def _plan(

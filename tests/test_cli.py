@@ -188,6 +188,17 @@ def test_what_should_not_happen_is_two_lines_without_a_traceback(home: Home) -> 
     assert run(argv, home.env, home.path).stderr.startswith("Traceback (most recent call last):\n")
 
 
+def test_what_the_system_refuses_is_said_with_the_file_that_it_is_about(home: Home) -> None:
+    code = (
+        "import sys; from shellenv import cli\n"
+        "cli.run = lambda argv: __import__('os').listdir(argv[0])\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    result = run([str(BIN / "python"), "-c", code, "/not/there"], home.env, home.path)
+    assert refused(result) == "/not/there: No such file or directory"
+    assert "free space" in result.stderr.splitlines()[1]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

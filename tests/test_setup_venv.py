@@ -287,6 +287,20 @@ def test_settings_that_it_does_not_go_by_are_named(home: Home) -> None:
     assert done.stderr == f"shellenv: {root}/dockerutils.cfg is not allowed and not used\n"
 
 
+def test_where_no_environment_can_be_is_said(home: Home) -> None:
+    root = home.project("api")
+    home.env["SHELLENV_VENV_DIR"] = str(write(home.path / "file", "") / "envs")
+    done = home.shellenv("setup-venv", "-q", cwd=root)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == f"shellenv: {home.path}/file/envs: Not a directory"
+    del home.env["SHELLENV_VENV_DIR"], home.env["HOME"]
+    done = home.shellenv("setup-venv", "-q", cwd=root)
+    assert done.stderr.splitlines() == [
+        "shellenv: there is no home directory to keep virtual environments in",
+        "set HOME, or SHELLENV_VENV_DIR to a directory",
+    ]
+
+
 def test_what_is_no_environment_is_left_alone(home: Home) -> None:
     root = home.project("api")
     precious = write(home.path / ".venv" / "api" / "precious", "")
