@@ -26,6 +26,11 @@ class Context(NamedTuple):
     system_config: str = "/etc/shellenv"
     shell_env: Mapping[str, str] = {}
 
+    @property
+    def surroundings(self) -> Mapping[str, str]:
+        """The environment for programs that the user could have typed: the shell's, as it is."""
+        return self.shell_env or self.env
+
     @classmethod
     def from_process(cls) -> Context:
         """The context of this process. The only reader of `os.environ`; never fails."""

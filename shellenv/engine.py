@@ -175,7 +175,7 @@ def local_host(ctx: Context) -> str:
     DOCKER_HOST wins over DOCKER_CONTEXT, that over the configuration's currentContext. What names
     another machine is passed over, and in a docked shell it is what was there before that counts.
     """
-    env = dict(ctx.shell_env or ctx.env)
+    env = dict(ctx.surroundings)
     for record in state.read_dock(env).records:
         env[record.name] = record.old or ""
     host = "" if env.get("SHELLENV_DOCK") else env.get("DOCKER_HOST", "")
@@ -195,7 +195,7 @@ def cli_settings(ctx: Context) -> dict[str, Any]:
 
 
 def _cli_directory(ctx: Context) -> str:
-    env = ctx.shell_env or ctx.env
+    env = ctx.surroundings
     return env.get("DOCKER_CONFIG") or f"{ctx.home or ''}/.docker"
 
 

@@ -144,7 +144,7 @@ def ssh_dock(ctx: Context, args: Sequence[str]) -> int:
     say(shlex.join(words))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and a program inherits that
     try:
-        os.execve(program, words, ssh.surroundings(ctx))
+        os.execve(program, words, ctx.surroundings)
     except OSError as error:
         raise ShellenvError(f"cannot run {program}: {error.strerror}", "is it executable?") from (
             error

@@ -30,7 +30,7 @@ def variables(ctx: Context, found: Dependencies, given: Mapping[str, str]) -> di
 
     A requirements file does not choose from the user's own: it is the project's.
     """
-    own = ctx.shell_env or ctx.env
+    own = ctx.surroundings
     named = {name for name in own if name in VARIABLES or CREDENTIALS.fullmatch(name)}
     text = b"\n".join(content for file, content in found.contents if file.endswith(".txt"))
     wanted = {name.decode() for name in re.findall(rb"\$\{([A-Z0-9_]+)\}", text)}

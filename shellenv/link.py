@@ -186,6 +186,6 @@ class Opener(NamedTuple):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=ssh.surroundings(self.client.ctx),
+            env=self.client.ctx.surroundings,
             start_new_session=True,
         )

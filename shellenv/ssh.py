@@ -53,15 +53,10 @@ def program(ctx: Context, name: str = "ssh") -> str:
     """The path of one of OpenSSH's programs. Raises ShellenvError if it is not in PATH."""
     import shutil
 
-    path = shutil.which(name, path=surroundings(ctx).get("PATH", os.defpath))
+    path = shutil.which(name, path=ctx.surroundings.get("PATH", os.defpath))
     if path is None:
         raise ShellenvError(f"{name} is not in PATH", "install OpenSSH's client")
     return path
-
-
-def surroundings(ctx: Context) -> Mapping[str, str]:
-    """The environment for programs that the user could have typed: the shell's, as it is."""
-    return ctx.shell_env or ctx.env
 
 
 class Running:
@@ -82,7 +77,7 @@ class Running:
         import subprocess
 
         # OpenSSH does not translate, but the C library's reasons ("Connection refused") it would
-        env = {**surroundings(ctx), "LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
+        env = {**ctx.surroundings, "LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
         child = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -129,7 +124,7 @@ class Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if told else subprocess.DEVNULL,
-            env={**surroundings(ctx), "LC_ALL": "C"},
+            env={**ctx.surroundings, "LC_ALL": "C"},
             start_new_session=limit is not None,
         )
         if limit is not None:

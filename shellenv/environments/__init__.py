@@ -7,7 +7,7 @@ missing and how to get it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from shellenv.cli import say
@@ -53,7 +53,7 @@ class Scene(NamedTuple):
     def given(self) -> dict[str, str]:
         """The variables of `-e` that are no secrets; one without a value is the user's own, if that
         is set."""
-        own: Mapping[str, str] = self.ctx.shell_env or self.ctx.env
+        own = self.ctx.surroundings
         pairs = ((name, own.get(name) if v is None else v) for name, v in self._last().items())
         secret = {variable.name for variable in self._given_secrets()}
         return {n: value for n, value in pairs if value is not None and n not in secret}

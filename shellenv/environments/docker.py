@@ -69,7 +69,7 @@ class Docker:
             project.name,
             self.account.user,
             scene.request.image,
-            scene.ctx.shell_env or scene.ctx.env,
+            scene.ctx.surroundings,
         )
         key = layers.digest(project.root, *map(str, self.account))
         volume = f"shellenv-{baseimage.component(project.name)}-{key}"
@@ -160,7 +160,7 @@ class Docker:
         """What the container's environment has beyond the image's: the project's variables, as
         they are there, and those of `-e`."""
         scene = self.scene
-        own = scene.ctx.shell_env or scene.ctx.env
+        own = scene.ctx.surroundings
         plan = scene.found.plan
         set_here = {name: own[name] for name in PASSED if own.get(name)}
         if zone := _time_zone(own):
@@ -188,7 +188,7 @@ class Docker:
         return set_here
 
     def _marked(self) -> bool:
-        own = self.scene.ctx.shell_env or self.scene.ctx.env
+        own = self.scene.ctx.surroundings
         return self.scene.found.config.flag("shellenv", "prompt") and not own.get(
             "SHELLENV_DISABLE_PROMPT"
         )
@@ -261,7 +261,7 @@ class Docker:
         """The docker CLI. Raises ShellenvError if there is none."""
         import shutil
 
-        env = self.scene.ctx.shell_env or self.scene.ctx.env
+        env = self.scene.ctx.surroundings
         path = shutil.which("docker", path=env.get("PATH", os.defpath))
         if path is None:
             raise ShellenvError("docker is not in PATH", "install the docker CLI (docs.docker.com)")
@@ -275,7 +275,7 @@ class Docker:
 
     def _environment(self) -> dict[str, str]:
         """The docker CLI's environment: ours, at this engine."""
-        own = dict(self.scene.ctx.shell_env or self.scene.ctx.env)
+        own = dict(self.scene.ctx.surroundings)
         if self._differs():
             for name in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
                 own.pop(name, None)
@@ -284,7 +284,7 @@ class Docker:
 
     def _differs(self) -> bool:
         """Would plain `docker` go to another engine?"""
-        own = self.scene.ctx.shell_env or self.scene.ctx.env
+        own = self.scene.ctx.surroundings
         docked = own.get("DOCKER_HOST", "")
         return self.place.host != (docked or local_host(self.scene.ctx))
 

@@ -111,7 +111,7 @@ class Remote(Docker):
 
 def _dock(scene: Scene) -> str:
     """What to call the dock: the connection of this shell, or the machine in $DOCKER_HOST."""
-    env = scene.ctx.shell_env or scene.ctx.env
+    env = scene.ctx.surroundings
     docked = connection.docked(scene.ctx)
     if docked is not None:
         return docked.directory

@@ -69,7 +69,7 @@ class Venv:
             )
 
     def _shell(self) -> str:
-        return (self.scene.ctx.shell_env or self.scene.ctx.env).get("SHELL") or "/bin/sh"
+        return self.scene.ctx.surroundings.get("SHELL") or "/bin/sh"
 
 
 def open(scene: Scene) -> Venv:  # noqa: A001 # the interface's name

@@ -15,7 +15,7 @@ def filled(scene: Scene, place: Place, user: str, text: str) -> str:
     replaced = {"project_root": scene.project.root, "user": user}
     replaced.update(project=scene.project.name, home=place.home)
     text = re.sub(r"\{(\w+)\}", lambda match: replaced.get(match[1], match[0]), text)
-    env = {**(scene.ctx.shell_env or scene.ctx.env), "HOME": place.home}
+    env = {**scene.ctx.surroundings, "HOME": place.home}
     return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda m: env.get(m[1] or m[2], ""), text)
 
 

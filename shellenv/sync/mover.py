@@ -22,7 +22,7 @@ class Mover:
     def __init__(
         self, ctx: Context, wish: Wish, direction: str, store: Store, remote: Remote
     ) -> None:
-        self.env = dict(ctx.shell_env or ctx.env)
+        self.env = dict(ctx.surroundings)
         self.problem: ShellenvError | None = None
         self.missing: ShellenvError | None = None
         self.files = store.files
