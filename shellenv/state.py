@@ -20,12 +20,12 @@ DOCK = "__SHELLENV_DOCK_UNDO"
 """The same of the dock layer, which lies on top of the project's: KEY is the moniker and ROOT the
 directory of the connection; the old states are those that the project has set, if it has."""
 
-DOCKED = (
-    *("DOCKER_HOST", "DOCKER_IP", "SHELLENV_DOCK"),
-    *("DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"),
-)
-"""The variables that the dock layer holds: those that it sets, and those that it clears because
-they would send docker's clients elsewhere, or make them expect TLS of a unix socket."""
+MISLEADING = ("DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+"""What beside DOCKER_HOST would send docker's clients elsewhere, or make them expect TLS of a unix
+socket."""
+
+DOCKED = ("DOCKER_HOST", "DOCKER_IP", "SHELLENV_DOCK", *MISLEADING)
+"""The variables that the dock layer holds: those that it sets, and those that it clears."""
 
 VERSION = "1"
 SEPARATOR = "\x1f"

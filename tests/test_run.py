@@ -673,9 +673,10 @@ def test_a_devcontainer_names_the_image(project: Environment, images: Images) ->
 
 
 def test_another_engine_is_not_taken_for_this_machines(project: Environment) -> None:
-    env = {"DOCKER_HOST": "tcp://192.0.2.1:2375", "SHELLENV_DOCK": "gpu"}
-    done = project.run("true", env=env)
-    assert (done.status, done.stderr) == (0, b"")
+    env = {"DOCKER_HOST": "tcp://192.0.2.1:2375", "SHELLENV_DOCK": "gpu", "DOCKER_TLS": "1"}
+    for options in ([], ["-p", "127.0.0.1::80"]):  # which docker's own client reads
+        done = project.run("true", env=env, options=options)
+        assert (done.status, done.stderr) == (0, b""), options
 
 
 @pytest.mark.parametrize("when", ["setting up", "installing"])

@@ -22,6 +22,7 @@ from shellenv import (
     indexes,
     layers,
     leftovers,
+    state,
     terminal,
 )
 from shellenv.cli import say
@@ -189,9 +190,8 @@ class Docker:
 
     def _marked(self) -> bool:
         own = self.scene.ctx.surroundings
-        return self.scene.found.config.flag("shellenv", "prompt") and not own.get(
-            "SHELLENV_DISABLE_PROMPT"
-        )
+        kept = own.get("SHELLENV_DISABLE_PROMPT") or own.get("DOCKERUTILS_DISABLE_PROMPT")
+        return self.scene.found.config.flag("shellenv", "prompt") and not kept
 
     def _inside(self, path: str) -> str:
         """What a path below the project's root is called in the container."""
@@ -277,7 +277,7 @@ class Docker:
         """The docker CLI's environment: ours, at this engine."""
         own = dict(self.scene.ctx.surroundings)
         if self._differs():
-            for name in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+            for name in state.MISLEADING:
                 own.pop(name, None)
             own["DOCKER_HOST"] = self.place.host
         return own
