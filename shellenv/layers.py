@@ -31,12 +31,14 @@ PREFIX = "/opt/shellenv"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What docker makes of an image without a PATH."""
 
-
 NAMES = "shellenv/"
 """What the names of these images begin with."""
 
 PROJECT = "shellenv.project"
 """The label of a project's images, containers and volume: its directory."""
+
+KEY = "shellenv.key"
+"""The label of an image that a Dockerfile of the project's has made: what it was made from."""
 
 AUTHORITIES = """bundle=/etc/ssl/certs/ca-certificates.crt
 if [ -e "$bundle" ]; then
@@ -111,7 +113,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> 
     dependencies.refuse_outside(recipe.root, recipe.dependencies, "a container")
     source = recipe.base.reference
     if image is None:
-        docker.explain(f"shellenv: making {tags[0]} from {source}, once")
+        docker.explain(f"shellenv: making {tags[0]} from {source}, once: {recipe.base.reason}")
         if recipe.base.notice:
             docker.explain(f"shellenv: {recipe.base.notice}")
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
@@ -156,7 +158,7 @@ class Docker:
         else:
             build = base.build
             words = ["build", "--tag", base.reference, "--file", build.dockerfile]
-            words += ["--label", f"shellenv.key={_build_key(base, root)}"]
+            words += ["--label", f"{KEY}={_build_key(base, root)}"]
             words += ["--target", build.target] if build.target else []
             words += [word for k, v in build.args for word in ("--build-arg", f"{k}={v}")]
             words += [build.context]
@@ -305,7 +307,7 @@ def _base(engine: Engine, recipe: Recipe) -> Any:
     found = engine.get(f"/images/{base.reference}/json")
     if found and base.build:
         labels = found["Config"].get("Labels") or {}
-        return found if labels.get("shellenv.key") == _build_key(base, recipe.root) else None
+        return found if labels.get(KEY) == _build_key(base, recipe.root) else None
     return found
 
 

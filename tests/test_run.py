@@ -575,6 +575,19 @@ def test_a_terminal_is_as_it_was_however_a_container_comes_to_its_end(
         assert terminal.wait() == before
 
 
+def test_a_shell_in_a_container_says_where_it_is_unless_the_prompt_is_to_be_kept(
+    project: Environment,
+) -> None:
+    with project.terminal() as terminal:
+        for kept in ("", "SHELLENV_DISABLE_PROMPT=1 ", "DOCKERUTILS_DISABLE_PROMPT=1 "):
+            terminal.type(f"{kept}run-shell --env docker")
+            terminal.expect("\r\ndocker run ")
+            terminal.type('echo "<$SHELLENV_MARKER>"')
+            terminal.expect("<>\r" if kept else "<(api@docker) >\r")
+            terminal.type("exit")
+            terminal.wait()
+
+
 def test_ctrl_z_stops_what_has_killed_all_around_it(project: Environment) -> None:
     with project.terminal() as terminal:
         terminal.type(project.words("bash", "-c", KILLER))
@@ -654,7 +667,9 @@ def test_a_directory_in_docker_is_built_and_used(project: Environment, images: I
     assert "docker build --tag api-tools:" in said(project)
     assert project.ok("cat", "/word") == b"first\n"
     word.write_text("second\n")
-    assert "docker build" in said(project)
+    stderr = said(project)
+    assert "docker build" in stderr
+    assert ", once: docker/tools is the project's only image\n" in stderr
     assert project.ok("cat", "/word") == b"second\n"
     assert "docker build" not in said(project, "--image", "tools")
     engine("rmi", f"api-tools:{project.user.name}")
