@@ -133,17 +133,24 @@ class Engine:
         content = b"" if body is None else dumps(body).encode()
         upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
         with self._connection() as connection:
-            connection.sendall(_request("POST", path, query, content, "1.1", upgrade))
-            _checked(_read_head(connection))
+            self._begin(connection, _request("POST", path, query, content, "1.1", upgrade))
             yield connection
 
     @contextmanager
     def waiting(self, path: str, **query: str) -> Iterator[socket.socket]:
         """A connection on which the answer comes later, the engine having begun to wait."""
         with self._connection() as connection:
-            connection.sendall(_request("POST", path, query, b""))
-            _checked(_read_head(connection))
+            self._begin(connection, _request("POST", path, query, b""))
             yield connection
+
+    def _begin(self, connection: socket.socket, request: bytes) -> None:
+        """Ask, and read no more than the head of the answer."""
+        try:
+            connection.sendall(request)
+            response = _read_head(connection)
+        except OSError as error:
+            raise _unreachable(self.host, error) from error
+        _checked(response)
 
     @contextmanager
     def _connection(self) -> Iterator[socket.socket]:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from servers import User
 
 from shellenv import attach
 from shellenv.engine import Engine
+from shellenv.errors import ShellenvError
 
 # --- which environment ----------------------------------------------------------------------------
 
@@ -129,6 +131,23 @@ def test_without_an_engine_it_says_so(home: Home, kind: str) -> None:
     assert child.returncode == 1
     assert stderr.splitlines()[1] == f"shellenv: {said[kind]}"
     assert len(stderr.splitlines()) == 3
+
+
+def test_an_engine_that_hangs_up_is_said(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def hang_up() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(1)  # what is not read makes it a reset
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        asked = Engine(f"unix://{tmp_path}/s").hijack("/containers/x/attach", {})
+        with pytest.raises(ShellenvError, match="reset by peer"), asked:
+            pass
+        thread.join()
 
 
 @pytest.mark.parametrize(
