@@ -151,10 +151,7 @@ def explain(where: Place, message: str) -> None:
 
 def problem(where: Place) -> str:
     """Why the connection is not up, as far as that is known."""
-    try:
-        return os.fsdecode(files.read_regular(f"{where.directory}/problem"))
-    except OSError:
-        return ""
+    return os.fsdecode(files.content(f"{where.directory}/problem") or b"")
 
 
 def _remember(where: Place, dock: Dock) -> None:

@@ -62,7 +62,7 @@ def find(root: str, install: str = "") -> Dependencies:
     contents: dict[str, bytes] = {}
 
     def has(name: str) -> bool:
-        content = _read(f"{root}/{name}")
+        content = files.content(f"{root}/{name}")
         if content is not None:
             contents[name] = content
         return content is not None
@@ -206,13 +206,6 @@ def _bootstrap(tool: str, tools: str) -> list[str]:
     ]
 
 
-def _read(path: str) -> bytes | None:
-    try:
-        return files.read_regular(path)
-    except OSError:
-        return None
-
-
 INCLUDE = re.compile(rb"^\s*(?:-r|-c|--requirement|--constraint)[ =]*([^\s#]+)", re.M)
 
 LOCAL = re.compile(
@@ -236,11 +229,13 @@ def _included(root: str, name: str, content: bytes) -> Iterator[tuple[str, bytes
         name, content = waiting.pop()
         for directory in _locals(content):
             for path in (directory, *(os.path.normpath(f"{directory}/{n}") for n in PROJECT)):
-                if (found := _read(os.path.join(root, path))) is not None:
+                if (found := files.content(os.path.join(root, path))) is not None:
                     yield path, found
         for match in INCLUDE.findall(content):
             path = os.path.normpath(os.path.join(os.path.dirname(name), os.fsdecode(match)))
-            found = None if path in seen or "://" in path else _read(os.path.join(root, path))
+            if path in seen or "://" in path:
+                continue
+            found = files.content(os.path.join(root, path))
             if found is not None:
                 seen.add(path)
                 waiting.append((path, found))

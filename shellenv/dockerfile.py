@@ -27,7 +27,7 @@ def parts(build: Build, root: str) -> Iterator[str | bytes]:
     beside = _beside(build.dockerfile, root)
     for path in (build.dockerfile, *beside, *sorted(set(_copied(build)))):
         yield path
-        yield _content(path)
+        yield files.content(path) or b""
 
 
 def _beside(dockerfile: str, root: str) -> Iterator[str]:
@@ -41,17 +41,10 @@ def _beside(dockerfile: str, root: str) -> Iterator[str]:
 
 def _copied(build: Build) -> Iterator[str]:
     """The single files of the context that the Dockerfile names in COPY and ADD."""
-    text = _content(build.dockerfile).decode("utf-8", "replace")
+    text = (files.content(build.dockerfile) or b"").decode("utf-8", "replace")
     for instruction in COPY.findall(re.sub(r"\\\r?\n", " ", text)):
         words = re.sub(r'[\[\]",]', " ", instruction).split()
         if not any(word.startswith("--from") for word in words):
             for source in [word for word in words if not word.startswith("--")][:-1]:
                 found = glob.glob(f"{glob.escape(build.context)}/{source.lstrip('/')}")
                 yield from filter(os.path.isfile, found)
-
-
-def _content(path: str) -> bytes:
-    try:
-        return files.read_regular(path)
-    except OSError:
-        return b""

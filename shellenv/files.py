@@ -35,6 +35,14 @@ def read_regular(path: str) -> bytes:
         os.close(descriptor)
 
 
+def content(path: str) -> bytes | None:
+    """What `read_regular` returns; None where it raises."""
+    try:
+        return read_regular(path)
+    except OSError:
+        return None
+
+
 def write_private(path: str, content: bytes) -> None:
     """Put a file that only its user can read (0600) in place, complete or not at all.
 

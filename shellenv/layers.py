@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shellenv import dependencies, dockerfile, installation, scm
+from shellenv import dependencies, dockerfile, files, installation, scm
 from shellenv.baseimage import Base, component, own_images
 from shellenv.cli import say
 from shellenv.container import Mount, mount_words
@@ -324,29 +324,18 @@ def _env(inspected: Any) -> dict[str, str]:
 def _tags(recipe: Recipe, base_id: str) -> list[str]:
     """The names of the two layers."""
     directory = installation.static_dir()
-    code = [f"{directory}/layer.sh", f"{directory}/enter.sh"]
-    first = digest(
-        base_id, *map(str, recipe.account), recipe.target, recipe.setup, *map(_content, code)
-    )
-    files = [part for file in recipe.dependencies.contents for part in file]
+    code = [files.content(f"{directory}/{name}") or b"" for name in ("layer.sh", "enter.sh")]
+    first = digest(base_id, *map(str, recipe.account), recipe.target, recipe.setup, *code)
+    contents = [part for file in recipe.dependencies.contents for part in file]
     how = dependencies.commands(recipe.dependencies, uv=False, tools="")
     name = component(recipe.project)
-    return [f"{NAMES}{name}:{key}" for key in (first, digest(first, *how, *files))]
+    return [f"{NAMES}{name}:{key}" for key in (first, digest(first, *how, *contents))]
 
 
 def _build_key(base: Base, root: str) -> str:
     """What the image that a Dockerfile makes depends on."""
     assert base.build is not None
     return digest(*map(str, base.build), *dockerfile.parts(base.build, root))
-
-
-def _content(path: str) -> bytes:
-    from shellenv.files import read_regular
-
-    try:
-        return read_regular(path)
-    except OSError:
-        return b""
 
 
 def digest(*parts: str | bytes) -> str:

@@ -116,11 +116,10 @@ def venv_allowed(ctx: Context, venv: str) -> bool:
 
 def read(path: str) -> Subject | None:
     """A file as it is now; None if it cannot be read, is no regular file or is too large."""
-    try:
-        content = files.read_regular(path)
-    except OSError:
+    content = files.content(path)
+    if content is None or len(content) > files.MAX_BYTES:
         return None
-    return Subject(path, content) if len(content) <= files.MAX_BYTES else None
+    return Subject(path, content)
 
 
 def _digest(path: bytes, content: bytes | None = None) -> str:
