@@ -94,7 +94,7 @@ def _ssh_problem(text: str, name: str, settings: Mapping[str, str], limit: int) 
             "authentication",
             f"{denied['who']}: authentication failed ({denied['methods']})",
             "is it the right user and key? is the key in the agent (ssh-add)? "
-            "ssh-copy-id brings it there; docks cannot be used with a password",
+            "ssh-copy-id brings it there, so that nobody has to be asked for a password",
         )
     if "Too many authentication failures" in text:
         return Problem(
