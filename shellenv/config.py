@@ -17,7 +17,7 @@ DEFAULT = "default"
 class Origin(NamedTuple):
     """Where a value came from: a file and its line (from 1).
 
-    Line 0: `file` is `default`, or `$NAME` for an environment variable.
+    Line 0: the file as a whole, or what is none, such as `default`, `$NAME` or `-e`.
     """
 
     file: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from shellenv import trust
 from shellenv.cli import parser, say
 from shellenv.context import Context
 from shellenv.environment import environment
@@ -59,7 +60,7 @@ def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
 def tell(found: Survey) -> None:
     """Say what a command will not have, or go by: a program cannot ask."""
     for blocked in found.blocked:
-        if blocked.verdict != "denied" and not blocked.path.endswith(".fish"):
+        if blocked.verdict != trust.DENIED and not blocked.path.endswith(".fish"):
             say(f"shellenv: {blocked.path} is not allowed and not used")
 
 

@@ -17,7 +17,7 @@ from shellenv.progress import raise_when_ended
 from shellenv.project import refuse_home
 from shellenv.secrets import fetch
 from shellenv.supervisor import leave
-from shellenv.survey import survey
+from shellenv.survey import survey_for_run
 
 
 def main(ctx: Context, args: Sequence[str]) -> int:
@@ -28,11 +28,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     and for a secret that cannot be had.
     """
     chosen, request = _parse(args)
-    found = survey(ctx, for_run=True)
-    for error in found.errors:
-        raise error
-    project = found.detection.project
-    assert project is not None  # for a run there always is one
+    found, project = survey_for_run(ctx)
     scene = Scene(ctx, found, project, request)
     choice = _choice(scene, chosen.env)
     scene.explain(f"shellenv: {choice.exec_env or 'nowhere to run'}: {choice.reason}")

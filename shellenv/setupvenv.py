@@ -23,7 +23,7 @@ from shellenv.exec import tell
 from shellenv.files import MAX_BYTES, read_regular
 from shellenv.progress import raise_when_ended, watch
 from shellenv.project import Project, refuse_home, refuse_shared
-from shellenv.survey import NO_VENVS, survey
+from shellenv.survey import NO_VENVS, survey_for_run
 
 WORKSHOP = ".setup-venv."
 """What the names of the directories begin with in which environments are made: a process's number
@@ -44,11 +44,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
     options.add_argument("--recreate", action="store_true", help="make the environment anew")
     options.add_argument("-q", "--quiet", action="store_true", help="say only what needs you")
     chosen = options.parse_args(args)
-    found = survey(ctx, for_run=True)
-    for error in found.errors:
-        raise error
-    project = found.detection.project
-    assert project is not None  # for a run there always is one
+    found, project = survey_for_run(ctx)
     refuse_home(ctx, project.root)
     refuse_shared(ctx, project)
     path = f"{found.settings.venv_dir}/{os.path.basename(project.root)}"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from shellenv import connection, paths, state
+from shellenv import connection, paths, state, trust
 from shellenv.cli import parser, printable, write
 from shellenv.config import Origin
 from shellenv.context import Context
@@ -17,7 +17,7 @@ from shellenv.environment import environment
 from shellenv.errors import ShellenvError
 from shellenv.hint import hint, image_sign
 from shellenv.plan import Plan, Ref, Value, Variable
-from shellenv.survey import Blocked, Survey, survey
+from shellenv.survey import FOREIGN, Blocked, Survey, survey
 
 Facts = dict[str, Any]
 
@@ -181,7 +181,7 @@ def _blocked(blocked: Blocked, would: Survey) -> Facts:
     effects = []
     if blocked.kind == "environment":
         effects.append(f"activate {blocked.path.removesuffix('/bin/activate')}")
-    elif would.plan and blocked.verdict == "blocked":
+    elif would.plan and blocked.verdict == trust.BLOCKED:
         effects += _effects(would.plan, blocked.path)
     mistakes = [e.message for e in would.errors if e.message.startswith(blocked.path)]
     return {
@@ -207,10 +207,10 @@ def _effects(plan: Plan, file: str) -> Iterator[str]:
 
 
 STATES = {
-    "blocked": "not allowed yet: read it, then run `shellenv allow`",
-    "denied": "denied: `shellenv allow` would change that",
-    "foreign": "not used: it belongs to another user",
-    "unsafe": "not used, because others can write to it: chmod o-w makes it yours",
+    trust.BLOCKED: "not allowed yet: read it, then run `shellenv allow`",
+    trust.DENIED: "denied: `shellenv allow` would change that",
+    FOREIGN: "not used: it belongs to another user",
+    trust.UNSAFE: "not used, because others can write to it: chmod o-w makes it yours",
 }
 
 

@@ -34,12 +34,15 @@ class Watch(NamedTuple):
     mtime: int | None
 
 
+FOREIGN = "foreign"
+"""The verdict on another user's file: it cannot be read, or stands where only one's own may."""
+
+
 class Blocked(NamedTuple):
     """A file that is not used before the user allows it.
 
     `directory` is the one whose project it belongs to, `content` what was read: what is approved
-    is what was looked at. `verdict` is one of shellenv.trust's, or `foreign`: another user's file
-    that cannot be read, or that stands where only one's own may.
+    is what was looked at. `verdict` is one of shellenv.trust's, or `FOREIGN`.
     """
 
     path: str
@@ -123,7 +126,7 @@ class _Reader:
                     self.layers[path] = config.read_layer(path, root, content, personal=personal)
             except ShellenvError as error:
                 if ask and self._is_foreign(path):  # nobody can break what is below their files
-                    self.blocked.append(Blocked(path, "foreign", "settings", root or ""))
+                    self.blocked.append(Blocked(path, FOREIGN, "settings", root or ""))
                 else:
                     self._refuse(path, error, root)
         return self.layers[path]
@@ -132,7 +135,7 @@ class _Reader:
         """May a file that needs no approval be used? Not if others own it or can write to it."""
         foreign = self._is_foreign(path)
         if foreign or trust.writable_by_others(path):
-            self.blocked.append(Blocked(path, "foreign" if foreign else trust.UNSAFE, "settings"))
+            self.blocked.append(Blocked(path, FOREIGN if foreign else trust.UNSAFE, "settings"))
             return False
         return True
 
@@ -160,10 +163,10 @@ class _Reader:
         if record and self.look(record):
             self.seen[record] = PRESENT  # its name says it all
         verdict = trust.check(self.ctx, path, content)
-        if verdict != "allowed":
+        if verdict != trust.ALLOWED:
             self.look(trust.denial_path(self.ctx, path) or path)
             self.blocked.append(Blocked(path, verdict, kind, directory, content))
-        return verdict == "allowed" or (self.trusting and verdict == "blocked")
+        return verdict == trust.ALLOWED or (self.trusting and verdict == trust.BLOCKED)
 
     def venv_allowed(self, path: str) -> bool:
         """May the environment at `path`, a project's own, be used? Its scripts are code."""
@@ -253,6 +256,15 @@ def survey(
         settings=settings,
         watch=reader.watch(),
     )
+
+
+def survey_for_run(ctx: Context) -> tuple[Survey, project.Project]:
+    """What a run goes by, and the project that it is of. Raises the first mistake."""
+    found = survey(ctx, for_run=True)
+    for error in found.errors:
+        raise error
+    assert found.detection.project is not None  # for a run there always is one
+    return found, found.detection.project
 
 
 class _View(NamedTuple):
@@ -350,7 +362,7 @@ def _plan(
 
 def _all_blocked(reader: _Reader, activate: str) -> Iterable[Blocked]:
     """What is blocked, with what the settings among it name: `allow` would approve that, too."""
-    if reader.trusting or all(b.verdict != "blocked" for b in reader.blocked):
+    if reader.trusting or all(b.verdict != trust.BLOCKED for b in reader.blocked):
         return reader.blocked
     return survey(reader.ctx, activate, trusting=True).blocked
 
@@ -374,11 +386,11 @@ def _requests(ctx: Context, blocked: Iterable[Blocked]) -> tuple[str, ...]:
     waiting: dict[str, list[str]] = {}
     for path, verdict, _, directory, _ in blocked:
         shown = paths.tilde(ctx, path)
-        if verdict == "foreign" and not directory:
+        if verdict == FOREIGN and not directory:
             refused.append(f"{shown} is not used: it belongs to another user")
-        elif verdict == "unsafe":
+        elif verdict == trust.UNSAFE:
             refused.append(f"{shown} is not used: others can write to it (try chmod o-w)")
-        elif verdict == "blocked" and not path.endswith(".fish"):
+        elif verdict == trust.BLOCKED and not path.endswith(".fish"):
             known = waiting.setdefault(directory, [])
             name = paths.tilde(ctx, path.removeprefix(f"{directory}/")) if known else shown
             if name not in known:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shellenv import detached
+from shellenv import detached, trust
 from shellenv.cli import ask, at_terminal, parser, printable, say, write
 from shellenv.connect import connected, named, resolve
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
 from shellenv.ssh import words
-from shellenv.survey import survey
+from shellenv.survey import survey_for_run
 from shellenv.sync import bar, bracket, report, transfer, wish
 from shellenv.sync.compare import (
     CONFLICT,
@@ -135,14 +135,10 @@ def commands(ctx: Context, found: Settings, name: str | None, outcome: Outcome) 
 
 def settings_of(ctx: Context) -> Settings:
     """The settings of the project that `ctx.cwd` is in. Raises ShellenvError."""
-    found = survey(ctx, for_run=True)
-    for error in found.errors:
-        raise error
+    found, project = survey_for_run(ctx)
     for blocked in found.blocked:
-        if blocked.kind == "settings" and blocked.verdict != "denied":
+        if blocked.kind == "settings" and blocked.verdict != trust.DENIED:
             say(f"shellenv: not counted: {blocked.path} is {blocked.verdict}")
-    project = found.detection.project
-    assert project is not None  # for a run there always is one
     return settings(ctx, found.config, project)
 
 
