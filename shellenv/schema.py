@@ -299,8 +299,8 @@ KEYS: tuple[Key, ...] = (
         "socket | ssh",
         "socket",
         "How docker's clients reach a dock: `socket` forwards its docker socket to one on this "
-        "machine, which is as fast as a local engine; `ssh` makes docker use ssh of its own, which "
-        "takes a new session for each command.",
+        "machine, which costs no more than the way there; `ssh` makes docker use ssh of its own, "
+        "which takes a new session for each command.",
         "transport = ssh",
         OWN_FILES,
     ),
