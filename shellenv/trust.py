@@ -66,9 +66,11 @@ def allow(ctx: Context, subjects: Iterable[Subject]) -> None:
     approved = tuple(subjects)
     for subject in approved:
         if writable_by_others(subject.path):
+            import shlex
+
             raise ShellenvError(
                 f"{subject.path} can be written by every user of this machine",
-                f"chmod o-w {_shown(subject.path)}",
+                f"chmod o-w {shlex.quote(subject.path)}",
             )
     for subject in approved:
         _record(ctx, record_path(ctx, subject.path, subject.content), subject.path)
@@ -177,10 +179,3 @@ def _entries(directory: str) -> list[str]:
         return os.listdir(directory)
     except OSError:
         return []
-
-
-def _shown(path: str) -> str:
-    """A path to paste into a POSIX shell."""
-    import shlex
-
-    return shlex.quote(path)

@@ -157,13 +157,6 @@ def contents(root: Path) -> set[bytes]:
     }
 
 
-def write(path: Path, content: str | bytes = "") -> Path:
-    """Write a file, making its directory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else os.fsencode(content))
-    return path
-
-
 def again(path: Path, content: str) -> None:
     """Write a file so that its time does not say it; nor its size, if that is the same."""
     times = path.stat()

@@ -175,7 +175,7 @@ class Home:
             write(self.state / "allow" / hashlib.sha256(content).hexdigest(), f"{file}\n")
 
 
-def write(path: Path, content: str | bytes) -> Path:
+def write(path: Path, content: str | bytes = "") -> Path:
     """Write a file, and the directories it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else os.fsencode(content))

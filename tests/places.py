@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness import write
+
 from shellenv.context import Context
 
 
@@ -19,11 +21,7 @@ def context(home: Path, cwd: Path | None = None, **env: str) -> Context:
     )
 
 
-def file(path: Path, content: str | bytes = "") -> Path:
-    """Write a file, making its directory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else os.fsencode(content))
-    return path
+file = write
 
 
 def venv(path: Path, made_for: Path | str | None = None) -> Path:

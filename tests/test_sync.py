@@ -17,7 +17,8 @@ from typing import Any
 
 import pexpect
 import pytest
-from docksync import Far, Pair, again, contents, tree, write
+from docksync import Far, Pair, again, contents, tree
+from harness import write
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import bracket, receive, send, swap

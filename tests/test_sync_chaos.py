@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from docksync import Far, Pair, contents, tree, write
+from docksync import Far, Pair, contents, tree
+from harness import write
 
 from shellenv.sync import swap
 from shellenv.sync.wish import DOWN, UP

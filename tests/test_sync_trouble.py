@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docksync import Far, Pair, again, contents, tree, write
-from harness import eventually
+from docksync import Far, Pair, again, contents, tree
+from harness import eventually, write
 
 from shellenv.errors import ShellenvError
 from shellenv.sync import aside, bracket, first, place, receive, transfer

@@ -11,10 +11,10 @@ Only to replace files there is one program for all directories, where there is p
 from __future__ import annotations
 
 import os
-import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from shlex import quote
 from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
@@ -64,7 +64,7 @@ def set_aside(remote: Remote, sync: str, paths: Iterable[bytes]) -> None:
         target = "d" + directory
         directories.add(target)
         steps += [
-            f'enter {_quote(directory)} && run mv -n -t "$was"/{_quote(target)} -- {_all(some)}'
+            f'enter {quote(directory)} && run mv -n -t "$was"/{quote(target)} -- {_all(some)}'
             for some in _chunks(names)
         ]
     made = [f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(sorted(directories))]
@@ -109,7 +109,7 @@ def install(remote: Remote, sync: str, came: Arrival) -> None:
     steps = list(_made(came))
     for directory, names in _grouped(came.new):
         steps += [
-            f"enter {_quote(directory)} && run mv -n -t . -- {_came(directory, some)}"
+            f"enter {quote(directory)} && run mv -n -t . -- {_came(directory, some)}"
             for some in _chunks(names)
         ]
     if came.replaced:
@@ -124,7 +124,7 @@ def _replaced(paths: list[bytes]) -> Iterator[str]:
     kept = sorted("r" + directory for directory, _ in grouped)
     yield from (f"mkdir -p -- {' '.join(map(_in_was, some))}" for some in _chunks(kept))
     with open(f"{static_dir()}/replace.pl", encoding="utf-8") as stream:
-        perl = shlex.quote(stream.read())
+        perl = quote(stream.read())
     lines = "".join(
         f"{directory}/{name}".replace("%", "%25").replace("\n", "%0A") + "\n"
         for directory, names in grouped
@@ -134,7 +134,7 @@ def _replaced(paths: list[bytes]) -> Iterator[str]:
     yield _REPLACE
     for directory, names in grouped:
         yield from (
-            f"enter {_quote(directory)} && run replace {_quote(directory)} {_all(some)}"
+            f"enter {quote(directory)} && run replace {quote(directory)} {_all(some)}"
             for some in _chunks(names)
         )
     yield "}"
@@ -148,21 +148,21 @@ def chmod(remote: Remote, sync: str, modes: Mapping[bytes, int]) -> None:
 def _permitted(modes: Mapping[bytes, int]) -> Iterator[str]:
     """Give directories their permissions, the innermost first."""
     for path, mode in sorted(modes.items(), reverse=True):
-        yield f"enter {_quote('/' + os.fsdecode(path))} && chmod {mode:o} ."
+        yield f"enter {quote('/' + os.fsdecode(path))} && chmod {mode:o} ."
 
 
 def _made(came: Arrival) -> Iterator[str]:
     """Make the directories, the outermost first, such that things can be put in them."""
     modes = {**came.above, **came.directories}
     for directory, names in _grouped(sorted(modes)):
-        enter = f"enter {_quote(directory)}"
+        enter = f"enter {quote(directory)}"
         alike = defaultdict(list)
         for name in names:
             path = os.fsencode(f"{directory}/{name}"[1:])
             mkdir = f"run mkdir -m {modes[path] | 0o700:o} --"
             if path in came.above:
-                there = _quote(f"{directory}/{name}")
-                yield f'[ -d "$root"{there} ] || {{ {enter} && {mkdir} {_quote(name)}; }}'
+                there = quote(f"{directory}/{name}")
+                yield f'[ -d "$root"{there} ] || {{ {enter} && {mkdir} {quote(name)}; }}'
             else:
                 alike[mkdir].append(name)
         for mkdir, words in alike.items():
@@ -223,7 +223,7 @@ def _bring_back(remote: Remote, sync: str, names: Mapping[bytes, bytes]) -> None
     steps = []
     for source, new in names.items():
         enter, name = _parted(new)
-        steps.append(f'{enter} && run mv -n -T -- "$was"/{_quote(os.fsdecode(source))} {name}')
+        steps.append(f'{enter} && run mv -n -T -- "$was"/{quote(os.fsdecode(source))} {name}')
     _run(remote, sync, steps)
 
 
@@ -249,7 +249,7 @@ def _run(remote: Remote, sync: str, steps: list[str]) -> None:
 def _parted(path: bytes) -> tuple[str, str]:
     """The step into the directory that a path is in, and its name there, quoted."""
     above, _, name = os.fsdecode(path).rpartition("/")
-    return f"enter {_quote('/' + above if above else '')}", _quote(name)
+    return f"enter {quote('/' + above if above else '')}", quote(name)
 
 
 def _grouped(paths: Iterable[bytes]) -> Iterator[tuple[str, list[str]]]:
@@ -266,16 +266,12 @@ def _chunks(words: list[str]) -> Iterator[list[str]]:
 
 
 def _all(names: list[str]) -> str:
-    return " ".join(map(_quote, names))
+    return " ".join(map(quote, names))
 
 
 def _came(directory: str, names: list[str]) -> str:
-    return " ".join(f'"$came"{_quote(f"{directory}/{name}")}' for name in names)
+    return " ".join(f'"$came"{quote(f"{directory}/{name}")}' for name in names)
 
 
 def _in_was(path: str) -> str:
-    return f'"$was"/{_quote(path)}'
-
-
-def _quote(text: str) -> str:
-    return shlex.quote(text)
+    return f'"$was"/{quote(path)}'

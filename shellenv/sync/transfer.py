@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -48,7 +49,7 @@ def push(ssh: Sequence[str], root: str, target: str, own: str, sparse: bool) -> 
     options = [
         *(*COMMON, "--chmod=Du+rwx", "--ignore-times", f"--copy-dest={target}", "--force"),
         *(["--sparse", "--partial"] if sparse else []),
-        f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
+        f"--rsync-path=flock -s {shlex.quote(own + '/moving')} rsync",
     ]
     return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{own}/in/"]
 
@@ -80,7 +81,7 @@ def push_all(
         *(["--no-inc-recursive"] if few else []),
         # rsync 3.1.2 cannot do both
         *(["--sparse", "--partial"] if sparse else [] if again else ["--inplace"]),
-        f"--rsync-path=flock -s {_quoted(own + '/moving')} rsync",
+        f"--rsync-path=flock -s {shlex.quote(own + '/moving')} rsync",
     ]
     return ["rsync", *options, *_way(ssh), f"{root}/", f"{_host(ssh)}:{own}/new/"]
 
@@ -118,7 +119,7 @@ def by_hand(ssh: Sequence[str], root: str, target: str, up: bool) -> list[str]:
     """The command line that brings listed paths from `root` to the directory `target` there, or
     back, for people: straight into their places."""
     near, far = f"{root}/", f"{_host(ssh)}:{target}/"
-    made = [f"--rsync-path=mkdir -p {_quoted(target)} && rsync"] if up else []
+    made = [f"--rsync-path=mkdir -p {shlex.quote(target)} && rsync"] if up else []
     ends = [near, far] if up else [far, near]
     return ["rsync", *COMMON, "--ignore-times", *made, *_way(ssh), *ends]
 
@@ -265,9 +266,3 @@ def _word(word: str) -> str:
     if re.fullmatch(r"[\w@%+=:,./-]+", word, re.ASCII):
         return word
     return "'" + word.replace("'", "''") + "'"
-
-
-def _quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(path)
