@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from shellenv import layers
+from shellenv import connection, layers
 from shellenv.cli import say
 from shellenv.engine import Engine
 
@@ -50,16 +50,11 @@ def _owner() -> tuple[str, int, str]:
 
 
 def _start_time(pid: str) -> str:
-    """When a process started, in the kernel's ticks; "" if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat") as stream:
-            return stream.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        pass
-    if os.path.isdir("/proc/self"):
+    """When a process started, in the kernel's ticks; "" if there is none. Where nobody can tell,
+    whether it runs."""
+    if not pid.isdecimal():
         return ""
-    try:
-        os.kill(int(pid), 0)
-    except (OSError, ValueError):
-        return ""
-    return "running"
+    found = connection.started(int(pid)).decode()
+    if found or os.path.isdir("/proc/self"):
+        return found
+    return "running" if connection.is_running(int(pid)) else ""
