@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from shellenv import files
@@ -13,9 +12,6 @@ from shellenv.config import Config
 from shellenv.errors import ShellenvError
 
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
-
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 PASSED_OVER = (
     *("features", "containerEnv", "remoteEnv", "mounts", "runArgs", "appPort", "privileged"),
@@ -46,12 +42,7 @@ class Base(NamedTuple):
 
 
 def choose(
-    config: Config,
-    root: str,
-    name: str,
-    user: str,
-    option: str = "",
-    env: Mapping[str, str] = NOTHING,
+    config: Config, root: str, name: str, user: str, option: str, env: Mapping[str, str]
 ) -> Base:
     """The image by the rules, first match wins: `option` (--image), [shellenv.run] image, the
     project's one directory in docker/ or the one called base, devcontainer.json, the default.

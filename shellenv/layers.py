@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellenv import dependencies, dockerfile, files, installation, scm
 from shellenv.baseimage import Base, component, own_images
-from shellenv.cli import say
 from shellenv.container import Mount, mount_words
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
@@ -94,7 +93,7 @@ def find(engine: Engine, recipe: Recipe) -> Image:
     return _inspect(engine, tag) or Image(tag, {})
 
 
-def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool = False) -> Image:
+def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool) -> Image:
     """The image for `recipe`, made if it is not there, or in any case if it is to be made `anew`.
     Raises ShellenvError if that fails."""
     base = _base(engine, recipe)
@@ -138,8 +137,8 @@ class Docker:
         program: Callable[[], str],
         env: Mapping[str, str],
         labels: Mapping[str, str],
-        explain: Callable[[str], None] = say,
-        quiet: bool = False,
+        explain: Callable[[str], None],
+        quiet: bool,
     ) -> None:
         self.program = program
         self.env = dict(env)

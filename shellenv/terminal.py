@@ -55,15 +55,15 @@ def run(engine: Engine, name: str, removed: bool) -> End:
     Raises ShellenvError if it cannot be started, and LostError if the connection to the engine is
     lost.
     """
-    end = _Terminal(engine, name, stdin=True, removed=removed).run()
+    end = _Terminal(engine, name, removed).run()
     return end._replace(interrupted=end.status == 128 + signal.SIGINT)  # Ctrl-C, pressed in there
 
 
 class _Terminal(Attachment):
     SIGNALS = (*PASSED_ON, "SIGTSTP", "SIGWINCH")
 
-    def __init__(self, engine: Engine, name: str, stdin: bool, removed: bool) -> None:
-        super().__init__(engine, name, stdin, removed)
+    def __init__(self, engine: Engine, name: str, removed: bool) -> None:
+        super().__init__(engine, name, True, removed)
         self.modes = termios.tcgetattr(0)
         self.is_ours = False
         self.has_stopped = False
