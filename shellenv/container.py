@@ -97,7 +97,7 @@ def body(wanted: Container) -> dict[str, Any]:
 
 def mount_words(mount: Mount, strict: bool = False) -> list[str]:
     """The docker options for a mount, whose paths may have any character. If there is no such
-    directory docker makes one, which is root's; if that is to be `strict`, it refuses."""
+    directory docker makes one, which is root's; with `strict` it refuses."""
     if not strict and ":" not in mount.source + mount.target:
         return ["-v", f"{mount.source}:{mount.target}{':ro' if mount.readonly else ''}"]
     fields = [f"type={mount.kind}", f"source={mount.source}", f"target={mount.target}"]

@@ -11,6 +11,7 @@ from shellenv.context import Context
 from shellenv.environment import environment
 from shellenv.errors import ShellenvError
 from shellenv.secrets import fetch
+from shellenv.supervisor import cannot_run
 from shellenv.survey import Survey, survey
 
 
@@ -67,9 +68,5 @@ def tell(found: Survey) -> None:
 def _become(command: list[str], env: dict[str, str]) -> int:
     try:
         os.execvpe(command[0], command, env)
-    except FileNotFoundError:
-        say(f"shellenv: {command[0]} is not found", "is its directory in PATH?")
-        return 127
     except OSError as error:
-        say(f"shellenv: cannot run {command[0]}: {error.strerror}", "is it executable?")
-        return 126
+        return cannot_run(command[0], error)

@@ -32,7 +32,7 @@ class Port(NamedTuple):
 def published(option: str) -> list[Port]:
     """The ports of a `-p` as docker reads it: `[ADDRESS:]PORT[-LAST]:PORT[-LAST][/PROTOCOL]`.
 
-    None for what nobody knows beforehand (docker chooses the port), or that is no TCP.
+    Empty for what nobody knows beforehand (docker chooses the port), and for what is no TCP.
     """
     text, _, protocol = option.partition("/")
     rest, _, inside = text.rpartition(":")

@@ -51,6 +51,16 @@ def supervise(argv: Sequence[str], env: Mapping[str, str]) -> End:
     return _Supervisor(argv, env).run()
 
 
+def cannot_run(program: str, error: BaseException) -> int:
+    """Say why a program cannot be run; the exit status for that (POSIX.1-2017, XCU 2.8.2)."""
+    if isinstance(error, FileNotFoundError):
+        say(f"shellenv: {program} is not found", "is it installed, and its directory in PATH?")
+        return 127
+    what = error.strerror if isinstance(error, OSError) else error
+    say(f"shellenv: cannot run {program}: {what}", "is it executable?")
+    return 126
+
+
 def stop() -> bool:
     """Stop this process as Ctrl-Z would, until it is continued. False if the kernel does not do it
     because nobody would continue us (an orphaned process group: POSIX.1-2017, XBD 11.1.4). Other
@@ -134,16 +144,8 @@ class _Supervisor:
                     signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.execvpe(self.argv[0], self.argv, self.env)
-        except FileNotFoundError:
-            say(
-                f"shellenv: {self.argv[0]} is not found",
-                "is it installed, and its directory in PATH?",
-            )
-            os._exit(127)
         except BaseException as error:
-            what = error.strerror if isinstance(error, OSError) else error
-            say(f"shellenv: cannot run {self.argv[0]}: {what}", "is it executable?")
-            os._exit(126)
+            os._exit(cannot_run(self.argv[0], error))
 
     def _wait(self, watched: set[Any]) -> End:
         while True:
