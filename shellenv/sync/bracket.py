@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Generic, TypeVar
 
 from shellenv.context import Context
@@ -49,7 +50,9 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
     with _refusals(wish), manifest.store(ctx, wish.root, far) as store:
         owner = store.owner(wish.root)
         with Remote(wish, owner, channel) as remote:
-            scan = _Background(lambda: tree.scan(os.fsencode(wish.root), wish.rules))
+            programs = ctx.surroundings.get("PATH", os.defpath)
+            look = partial(tree.scan, os.fsencode(wish.root), wish.rules, programs)
+            scan = _Background(look)
             there = remote.place()
             ownership.check(wish, remote, there, owner)
             found = (
@@ -60,9 +63,9 @@ def sync(ctx: Context, wish: Wish, direction: str, channel: Channel | None = Non
             work = _Sync(session)
             if not wish.dry and recovery.is_needed(store, session.root, there):
                 time.sleep(entry.TICK / 1e9)  # so that the times of what was done last are past
-                here = tree.scan(session.root, wish.rules)
+                here = look()
                 work.recover(((here.records, here.time), _list(remote, wish)))
-                here = tree.scan(session.root, wish.rules)
+                here = look()
                 found = remote.listing(wish.rules)
             outcome = work.run(here, found)
             if there.came and direction == UP and not (wish.dry or outcome.sent or outcome.failed):

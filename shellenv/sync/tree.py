@@ -19,8 +19,9 @@ class Tree(NamedTuple):
     time: int
 
 
-def scan(root: bytes, rules: Rules) -> Tree:
-    """Look at everything below `root`; the rules say only where there is no need to look.
+def scan(root: bytes, rules: Rules, path: str = os.defpath) -> Tree:
+    """Look at everything below `root`; the rules say only where there is no need to look, and
+    `path` where programs are, as in PATH.
 
     Raises ShellenvError where the system cannot say what is there (an input/output error): what is
     not seen must not count as deleted.
@@ -32,11 +33,11 @@ def scan(root: bytes, rules: Rules) -> Tree:
         os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         raise _unreadable(root, error.strerror) from None
-    records = _found(root, rules) if sys.platform == "linux" else None
+    records = _found(root, rules, path) if sys.platform == "linux" else None
     return Tree(walk(root, rules) if records is None else records, now)
 
 
-def _found(root: bytes, rules: Rules) -> list[bytes] | None:
+def _found(root: bytes, rules: Rules, path: str) -> list[bytes] | None:
     """The records by GNU find, which is several times faster; None if there is none."""
     import subprocess
 
@@ -46,7 +47,7 @@ def _found(root: bytes, rules: Rules) -> list[bytes] | None:
             done = subprocess.run(
                 ["find", ".", "-mindepth", "1", *entry.find(rules.pruned)],
                 cwd=root,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                env={"PATH": path, "LC_ALL": "C"},
                 capture_output=True,
                 check=False,
             )
