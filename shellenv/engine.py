@@ -7,7 +7,6 @@ than the wire format (registries and their credentials, builds) there is the doc
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -161,18 +160,19 @@ class Engine:
     def _connect(self) -> socket.socket:
         scheme, _, rest = self.host.partition("://")
         try:
-            if scheme == "unix":
+            if scheme == "unix" and rest:
                 connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 connection.connect(rest)
                 return connection
             if scheme in ("tcp", "http"):
                 name, _, port = rest.rstrip("/").rpartition(":")
-                return socket.create_connection((name.strip("[]"), int(port)))
-        except (OSError, ValueError) as error:
+                if port.isdecimal():
+                    return socket.create_connection((name.strip("[]"), int(port)))
+        except OSError as error:
             raise _unreachable(self.host, error) from error
         raise ShellenvError(
             f"an engine at {self.host} is not supported",
-            "dock to that machine, or unset DOCKER_HOST",
+            "DOCKER_HOST takes unix:///PATH or tcp://HOST:PORT; dock HOST is for other machines",
         )
 
 
@@ -289,7 +289,7 @@ def _checked(response: Response) -> Response:
     return response
 
 
-def _unreachable(host: str, error: Exception) -> ShellenvError:
+def _unreachable(host: str, error: OSError) -> ShellenvError:
     path = host.removeprefix("unix://")
     if isinstance(error, PermissionError):
         return ShellenvError(
@@ -303,5 +303,6 @@ def _unreachable(host: str, error: Exception) -> ShellenvError:
         hint = "start it: sudo systemctl start docker"
         return ShellenvError(f"the Docker Engine at {path} does not run", hint)
     hint = "does `docker version` show a Server?"
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-    return ShellenvError(f"cannot reach the Docker Engine at {path}: {reason}", hint)
+    return ShellenvError(
+        f"cannot reach the Docker Engine at {path}: {error.strerror or error}", hint
+    )

@@ -133,6 +133,17 @@ def test_without_an_engine_it_says_so(home: Home, kind: str) -> None:
     assert len(stderr.splitlines()) == 3
 
 
+@pytest.mark.needs("docker")
+@pytest.mark.parametrize("address", ["unix://", "tcp://localhost", "tcp://[::1]:x", "fd://"])
+def test_what_is_no_address_of_an_engine_is_said(home: Home, address: str) -> None:
+    home.env["DOCKER_HOST"] = address
+    done = home.shellenv("run-shell", "--env", "docker", "--", "true", cwd=home.project("api"))
+    assert last_lines(done) == [
+        f"shellenv: an engine at {address} is not supported",
+        "DOCKER_HOST takes unix:///PATH or tcp://HOST:PORT; dock HOST is for other machines",
+    ]
+
+
 def test_an_engine_that_hangs_up_is_said(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
