@@ -91,7 +91,10 @@ class Person:
         try:
             target = os.open(path.parent, os.O_RDONLY | os.O_NOFOLLOW)
             names = (source, os.fsencode(draft.name), target, os.fsencode(path.name))
-            (swap.exchange if replace else swap.place)(*names)
+            if replace:
+                swap.exchange(*names, lambda: source)
+            else:
+                swap.place(*names)
         finally:
             os.close(source)
             if target >= 0:

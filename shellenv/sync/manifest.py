@@ -95,16 +95,16 @@ class Store(NamedTuple):
         except (ValueError, KeyError, TypeError):
             return None
 
-    def save(self, manifest: Manifest, durable: bool = True) -> None:
-        """Put a manifest in place, whole or not at all, and forget the journal.
-
-        Not `durable`: if the power fails within seconds, the sync is as if it had not been noted.
-        """
-        self.prepare(manifest, durable)
+    def save(self, manifest: Manifest) -> None:
+        """Put a manifest in place, whole or not at all, and forget the journal."""
+        self.prepare(manifest)
         self.commit()
 
     def prepare(self, manifest: Manifest, durable: bool = True) -> None:
-        """Write down what shall be the manifest as soon as something else is done."""
+        """Write down what shall be the manifest as soon as something else is done.
+
+        Not `durable`: if the power fails within seconds, the sync is as if it had not been noted.
+        """
         here = _joined(manifest.here)
         rest = here + _joined(manifest.there)
         facts = {"version": 1, "time": manifest.time, "done": manifest.done}

@@ -294,7 +294,7 @@ class Remote:
             '"$own/in"', [(read, _DIGEST), (paths, f'find "$@" -maxdepth 0 {_PRINT}')]
         )
 
-    def aside(self, sync: str, read: Sequence[bytes] = ()) -> Seen:
+    def aside(self, sync: str, read: Sequence[bytes]) -> Seen:
         """What a sync has set aside, and the digests of some of it."""
         last = f"{_OPENED} find . -mindepth 1 {_PRINT}"
         return self._look(f'"$own/was/{sync}"', [(read, _DIGEST)], last)

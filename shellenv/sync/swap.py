@@ -73,9 +73,7 @@ def _place(source: int, old: bytes, target: int, new: bytes) -> None:
     os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
 
 
-def exchange(
-    source: int, old: bytes, target: int, new: bytes, spare: Callable[[], int] | None = None
-) -> None:
+def exchange(source: int, old: bytes, target: int, new: bytes, spare: Callable[[], int]) -> None:
     """Exchange `old` in the directory `source` and `new` in `target`, which both exist.
 
     Raises OSError as rename(2). What was at `new` is at `old` afterwards, whatever it was. Where
@@ -90,14 +88,14 @@ def exchange(
             return
         if failed not in _UNABLE:
             raise OSError(failed, os.strerror(failed), os.fsdecode(new))
-    aside, name = (spare(), new) if spare else (source, old[:240] + b".aside")
-    os.rename(new, name, src_dir_fd=target, dst_dir_fd=aside)
+    aside = spare()
+    os.rename(new, new, src_dir_fd=target, dst_dir_fd=aside)
     try:
         _place(source, old, target, new)
     except OSError:
-        _place(aside, name, target, new)
+        _place(aside, new, target, new)
         raise
-    os.rename(name, old, src_dir_fd=aside, dst_dir_fd=source)
+    os.rename(new, old, src_dir_fd=aside, dst_dir_fd=source)
 
 
 FEW = 100

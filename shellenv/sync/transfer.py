@@ -103,7 +103,7 @@ def _literal(name: bytes) -> bytes:
 
 
 def pull(
-    ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool, trust: bool = False
+    ssh: Sequence[str], source: str, staging: str, root: str, sparse: bool, trust: bool
 ) -> list[str]:
     """The command line that brings listed paths from `source` there to `staging` here.
 
