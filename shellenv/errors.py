@@ -8,7 +8,8 @@ class ShellenvError(Exception):
 
     `message` says what is wrong, in one line and without a full stop; `hint` says what to do next
     (may be empty); `status` is the exit status: 1 refused or failed, 2 wrong usage.
-    Only `shellenv.cli.main` prints it.
+    Only `shellenv.cli.main` prints it; but what fails after a run, which has a status of its own,
+    is told by the run (`environments.remote`).
     """
 
     def __init__(self, message: str, hint: str = "", status: int = 1) -> None:
