@@ -5,7 +5,7 @@
 #
 # The old version gets a second name. Then the new one trades places with what is there by now, in one
 # step, and that gets the name: what somebody has just put there is not lost, and the place is never
-# empty. Where the system cannot trade, the new one replaces it.
+# empty. It does nothing where the system cannot trade.
 use strict;
 use warnings;
 use Config;
@@ -29,7 +29,10 @@ sub trade {
 sub replace {
     my ($new, $name, $old) = @_;
     return 0 unless link $name, $old;
-    return rename $new, $name unless trade($new, $name);
+    if (!trade($new, $name)) {
+        unlink $old;
+        return 0;
+    }
     if (-d $new && !-l $new) {    # nothing replaces a directory
         trade($new, $name);
         return 0;

@@ -140,7 +140,7 @@ def test_a_conflict_of_a_cut_off_sync_is_told_when_the_other_version_comes(
 def killed_before_mv(pair: Pair) -> Iterator[None]:
     """Meanwhile the shell at the dock is killed when the old version has its second name."""
     with (
-        instead(pair, "perl", "exit 1"),  # then ln and mv do it
+        instead(pair, "perl", "exit 1"),  # then mv does it
         instead(pair, "mv", "kill -9 $PPID"),
         pytest.raises(ShellenvError, match="Killed"),
     ):
@@ -661,18 +661,14 @@ def test_what_is_half_there_of_a_large_file_goes_when_that_is_not_to_go_on(pair:
     assert tree(pair.here) == tree(pair.there)
 
 
-@pytest.mark.parametrize("code", ["exit 1", 'exec /usr/bin/ln "$@"'])
-def test_what_a_sync_replaces_is_kept_until_it_is_seen_also_without_perl_or_hard_links(
-    pair: Pair, code: str
-) -> None:
-    """A file system may have none, or the system lets us make none to files of others."""
+def test_what_a_sync_replaces_is_kept_until_it_is_seen_also_without_perl(pair: Pair) -> None:
     pair.started(a="1", b="1", **{"-c": "1"})
     for name in ("a", "b", "-c", "new"):
         write(pair.here / name, "2")
     write(pair.there / "b", "unseen")
     once = f"mkdir {pair.far.home / pair.base.name} 2>/dev/null"
     edit = f"{once} && printf 'unseen, too' >{pair.there}/a"
-    with instead(pair, "perl", f"{edit}; exit 1"), instead(pair, "ln", code):
+    with instead(pair, "perl", f"{edit}; exit 1"):
         outcome = pair.up()
     assert sorted(outcome.sent) == [b"-c", b"a", b"b", b"new"]
     assert {name for name, _ in outcome.conflicts} == {b"a", b"b"}
@@ -680,12 +676,14 @@ def test_what_a_sync_replaces_is_kept_until_it_is_seen_also_without_perl_or_hard
     assert contents(pair.here) == {b"2", b"unseen", b"unseen, too"}
 
 
-def test_what_is_put_in_the_place_of_one_file_while_others_are_replaced_is_kept(pair: Pair) -> None:
-    """Without perl, each is replaced by itself."""
+@pytest.mark.parametrize("moment", ["r/a", "r/b", "in/b"])
+def test_what_is_put_in_the_place_of_a_file_at_any_moment_is_kept_also_without_perl(
+    pair: Pair, moment: str
+) -> None:
     draft = a_draft_there(pair)
-    late = f'/usr/bin/mv "$@"; [ ! -e {draft} ] || /usr/bin/mv {draft} {pair.there}/b'
+    late = f'/usr/bin/mv "$@"; case "$*" in *{moment}*) /usr/bin/mv {draft} {pair.there}/b; esac'
     with instead(pair, "perl", "exit 1"), instead(pair, "mv", late):
-        assert [name for name, _ in pair.up().conflicts] == [b"b"]
+        pair.up()
     pair.both()
     assert contents(pair.here) == {b"2", b"theirs"}
 
@@ -715,7 +713,7 @@ def test_a_directory_that_is_put_in_the_place_of_a_file_while_that_is_replaced_s
 def test_what_a_sync_replaces_is_kept_where_two_files_cannot_trade_places(pair: Pair) -> None:
     a_draft_there(pair)
     edit = f"open my $f, '>', '{pair.there}/b'; print $f 'unseen'"
-    with perl_where(pair, syscall=f"{edit}; -1"), instead(pair, "ln", "kill -9 $PPID"):
+    with perl_where(pair, syscall=f"{edit}; -1"):
         assert [name for name, _ in pair.up().conflicts] == [b"b"]
     pair.both()
     assert contents(pair.here) == {b"2", b"unseen"}
@@ -730,10 +728,11 @@ def test_changes_in_many_directories_need_one_program_to_replace_the_old_version
         for name in names:
             write(pair.here / name, content)
         started = pair.far.home / f"{pair.base.name}.started"
-        count = f'echo >>{started}; exec /usr/bin/perl "$@"'
-        with instead(pair, "perl", count), instead(pair, "ln", count):
+        perl = f'echo perl >>{started}; exec /usr/bin/perl "$@"'
+        mv = f'case "$*" in *was/*) echo mv >>{started};; esac; exec /usr/bin/mv "$@"'
+        with instead(pair, "perl", perl), instead(pair, "mv", mv):
             assert len(pair.up().sent) >= len(names)
-    assert started.read_text() == "\n"
+    assert started.read_text() == "perl\n"
     assert tree(pair.here) == tree(pair.there)
 
 

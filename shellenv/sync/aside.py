@@ -32,23 +32,17 @@ run() {{ # also in a directory that is not writable
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
 """
 
-# Where there is no perl, or it cannot do it. A name is always there, as the old version has two
-# when the new one takes its place; not where the file system has no links, or the system lets us
-# make none to files of others. Who puts another file there between the two has it replaced.
+# Where there is no perl, or it cannot do it: the place is empty for a moment, but what is replaced is
+# always what was there last, and it is kept
 _REPLACE = """\
 replace() { # DIRECTORY NAME...
   to=$1
   shift
   for n; do
-    new=$came$to/$n old=$was/r$to/$n
-    if [ ! -e "$new" ] && [ ! -L "$new" ]; then
-      continue # it has gone on
-    elif ln -P -f -T -- "$n" "$old" 2>/dev/null; then
-      mv -f -T -- "$new" "$n"
-    else
-      [ -d "$n" ] && [ ! -L "$n" ] || mv -n -T -- "$n" "$old" 2>/dev/null
-      mv -n -T -- "$new" "$n"
-    fi
+    new=$came$to/$n
+    [ -e "$new" ] || [ -L "$new" ] || continue # it has gone on
+    [ -d "$n" ] && [ ! -L "$n" ] || mv -n -T -- "$n" "$was/r$to/$n" 2>/dev/null
+    mv -n -T -- "$new" "$n"
   done
 }
 """
