@@ -17,6 +17,18 @@ knows() {
   return 1
 }
 
+# interpreter FILE: what runs it, by its first line; nothing if it is no script
+interpreter() {
+  case $1 in */*) ;; *) return ;; esac
+  if [ "$(head -c 2 "$1" 2>/dev/null)" = '#!' ]; then
+    read -r first second <"$1"
+    first=${first#??}
+    first=${first:-${second%% *}}
+    case $first in *"$(printf '\r')") first=${first%?}'\r' ;; esac
+    printf '%s\n' "$first"
+  fi
+}
+
 umask "${SHELLENV_UMASK:-0022}"
 if [ -n "$SHELLENV_SIZE" ]; then
   # run-shell sets it, too, but only once the command runs (shellenv/terminal.py).
@@ -54,9 +66,12 @@ unset SHELLENV_UMASK SHELLENV_SIZE SHELLENV_PIPE SHELLENV_WAITED SHELLENV_CODE S
 
 if [ $# -gt 0 ]; then
   case $1 in
-    */*) [ ! -f "$1" ] || [ -x "$1" ] || refuse 126 "cannot run $1: Permission denied" 'is it executable?' ;;
+    */*) [ ! -e "$1" ] || { [ -f "$1" ] && [ -x "$1" ]; } || refuse 126 "cannot run $1: Permission denied" 'is it executable?' ;;
   esac
-  command -v "$1" >/dev/null || refuse 127 "$1 is not found" 'is it installed, and its directory in PATH?'
+  SHELLENV_FILE=$(command -v "$1") || refuse 127 "${1:-''} is not found" 'is it installed, and its directory in PATH?'
+  SHELLENV_FILE=$(interpreter "$SHELLENV_FILE")
+  [ -e "${SHELLENV_FILE:-/}" ] || refuse 127 "$1 needs $SHELLENV_FILE, which is not there" 'its first line says so'
+  unset SHELLENV_FILE
   exec "$@"
 fi
 

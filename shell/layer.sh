@@ -43,6 +43,12 @@ for file in "$home" "$home"/.[!.]* "$home"/*; do
   fi
 done
 
+# A login shell, which tmux starts, too, would lose the PATH of the run where the profile sets one.
+if [ -w /etc/profile ]; then
+  # shellcheck disable=SC2016 # what it says there
+  sed -i -E 's/^(.*[[:space:]])?PATH=([^$]*)$/\1PATH=${PATH:-\2}/' /etc/profile || :
+fi
+
 mkdir -p "$prefix"
 printf '%s\n' "$enter" >"$prefix/enter"
 chmod 755 "$prefix/enter"

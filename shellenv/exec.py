@@ -10,8 +10,8 @@ from shellenv.cli import parser, say
 from shellenv.context import Context
 from shellenv.environment import environment
 from shellenv.errors import ShellenvError
+from shellenv.program import become
 from shellenv.secrets import fetch
-from shellenv.supervisor import cannot_run
 from shellenv.survey import Survey, survey
 
 
@@ -39,7 +39,7 @@ def main(ctx: Context, args: Sequence[str]) -> int:
         env.update(fetch(there, found, found.plan.secrets).values(env))
     if directory is not None:
         env["PWD"] = there.cwd
-    return _become(command, env)
+    return become(command, env)
 
 
 def _split(args: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -63,10 +63,3 @@ def tell(found: Survey) -> None:
     for blocked in found.blocked:
         if blocked.verdict != trust.DENIED and not blocked.path.endswith(".fish"):
             say(f"shellenv: {blocked.path} is not allowed and not used")
-
-
-def _become(command: list[str], env: dict[str, str]) -> int:
-    try:
-        os.execvpe(command[0], command, env)
-    except OSError as error:
-        return cannot_run(command[0], error)

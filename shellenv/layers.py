@@ -327,8 +327,10 @@ def _tags(recipe: Recipe, base_id: str) -> list[str]:
     first = digest(base_id, *map(str, recipe.account), recipe.target, recipe.setup, *code)
     contents = [part for file in recipe.dependencies.contents for part in file]
     how = dependencies.commands(recipe.dependencies, uv=False, tools="")
+    # An install leaves things in the project's directory: another one does not have them.
+    second = digest(first, recipe.source.source, *how, *contents)
     name = component(recipe.project)
-    return [f"{NAMES}{name}:{key}" for key in (first, digest(first, *how, *contents))]
+    return [f"{NAMES}{name}:{key}" for key in (first, second)]
 
 
 def _build_key(base: Base, root: str) -> str:

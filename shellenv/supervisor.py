@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from shellenv.cli import say
+from shellenv.program import become
 
 PASSED_ON = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 GRACE = 5.0
@@ -49,16 +50,6 @@ def supervise(argv: Sequence[str], env: Mapping[str, str]) -> End:
     for what the program does.
     """
     return _Supervisor(argv, env).run()
-
-
-def cannot_run(program: str, error: BaseException) -> int:
-    """Say why a program cannot be run; the exit status for that (POSIX.1-2017, XCU 2.8.2)."""
-    if isinstance(error, FileNotFoundError):
-        say(f"shellenv: {program} is not found", "is it installed, and its directory in PATH?")
-        return 127
-    what = error.strerror if isinstance(error, OSError) else error
-    say(f"shellenv: cannot run {program}: {what}", "is it executable?")
-    return 126
 
 
 def stop() -> bool:
@@ -143,9 +134,10 @@ class _Supervisor:
                 if callable(signal.getsignal(number)):  # ours would raise here, before the exec
                     signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            os.execvpe(self.argv[0], self.argv, self.env)
+            os._exit(become(self.argv, self.env))
         except BaseException as error:
-            os._exit(cannot_run(self.argv[0], error))
+            say(f"shellenv: cannot run {self.argv[0]}: {error}")
+            os._exit(126)
 
     def _wait(self, watched: set[Any]) -> End:
         while True:

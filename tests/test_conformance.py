@@ -97,14 +97,28 @@ def test_what_is_not_there_is_127_and_what_cannot_be_executed_126(
     environment: Environment,
 ) -> None:
     write(environment.root / "data", "no program")
+    write(environment.root / "stray", "#! /no/such/sh -e\n").chmod(0o755)
+    write(environment.root / "windows", "#!/bin/sh\r\necho\r\n").chmod(0o755)
     for command, status, message in (
         ("no-such-command", 127, b"shellenv: no-such-command is not found"),
+        ("", 127, b"shellenv: '' is not found"),
         ("./data", 126, b"shellenv: cannot run ./data: Permission denied"),
+        ("./sub", 126, b"shellenv: cannot run ./sub: Permission denied"),
+        ("./stray", 127, b"shellenv: ./stray needs /no/such/sh, which is not there"),
+        ("./windows", 127, b"shellenv: ./windows needs /bin/sh\\r, which is not there"),
     ):
         with environment.start(command) as child:
             stderr = child.communicate(timeout=TIMEOUT)[1]
         assert child.returncode == status
         assert stderr.splitlines().count(message) == 1
+
+
+def test_a_script_that_does_not_say_what_runs_it_is_sh_s(environment: Environment) -> None:
+    write(environment.root / "bin" / "plain", 'echo "$0 $*"\n').chmod(0o755)
+    assert environment.ok("bin/plain", "two  words", "*") == b"bin/plain two  words *\n"
+    line = "PATH=$PWD/bin:$PATH shellenv exec -- plain; cd bin; exec shellenv exec -- ./plain 3"
+    done = environment.shell_command(line)
+    assert done.stdout == f"{environment.root}/bin/plain \n./plain 3\n".encode()
 
 
 # --- streams ------------------------------------------------------------------------------------

@@ -476,6 +476,14 @@ def test_setup_runs_once_as_root_and_again_when_it_changes(project: Environment)
     assert project.run("cat", "/made1").status == 1
 
 
+def test_a_login_shell_has_the_path_of_the_run(project: Environment) -> None:
+    write(project.root / "dockerutils.cfg", "[shellenv.path]\nprepend = bin\n")
+    project.shell_command("shellenv allow")
+    path = project.ok("sh", "-c", "echo $PATH")
+    assert project.ok("bash", "-lc", "echo $PATH") == path
+    assert path.startswith(b"%s/bin:/opt/shellenv/venv/bin:" % os.fsencode(project.root))
+
+
 def test_the_project_may_be_elsewhere_in_the_container(project: Environment) -> None:
     personal(project, "[shellenv.run]\ncontainer_dir = /inside/it\n[shellenv.path]\nprepend = b\n")
     code = "pwd; echo ${PATH%%:*} $SHELLENV_ROOT"

@@ -99,6 +99,24 @@ def test_volumes_are_the_docks_and_those_of_the_project_the_projects_there(
 
 
 @pytest.mark.needs("setpriv", "docker")
+def test_in_another_directory_at_the_dock_a_project_is_installed_again(
+    environment: Environment,
+) -> None:
+    words = "entry_points={'console_scripts': ['thing-say = thing:say']}"
+    code = f"from setuptools import setup\nsetup(name='thing', py_modules=['thing'], {words})\n"
+    write(environment.root / "setup.py", code)
+    write(environment.root / "thing.py", "def say(): print('well')\n")
+    environment.user.own(environment.root)
+    environment.run("true")
+    assert environment.ok("thing-say") == b"well\n"
+    personal = environment.home / ".config" / "shellenv" / "projects" / "api.cfg"
+    write(personal, "[shellenv.sync]\nname = api-laptop\n")
+    environment.user.own(personal.parent)
+    environment.run("true")
+    assert environment.ok("thing-say") == b"well\n"
+
+
+@pytest.mark.needs("setpriv", "docker")
 def test_what_an_ignore_file_leaves_out_is_said(environment: Environment) -> None:
     write(environment.root / ".dockerignore", "tests\n")
     write(environment.root / "tests" / "test_a.py", "")
