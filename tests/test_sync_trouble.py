@@ -201,6 +201,49 @@ def test_a_directory_whose_permissions_cannot_be_told_is_not_made_writable(pair:
     assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
 
 
+def test_a_directory_here_that_a_cut_off_sync_had_made_writable_is_as_it_was(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(pair.here / "d" / "a", "1")
+    (pair.here / "d").chmod(0o555)
+    pair.started()
+    write(pair.there / "d" / "a", "2")
+    with cut_off_before_its_end(monkeypatch):
+        pair.down()
+    (pair.here / "d").chmod(0o755)  # as root need not do it
+    pair.both()
+    assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
+
+
+def test_a_read_only_directory_that_a_cut_off_sync_has_made_here_is_as_it_is_there(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(first="1")
+    write(pair.there / "d" / "a", "2")
+    (pair.there / "d").chmod(0o555)
+    with cut_off_before_its_end(monkeypatch, place.Yard, "chmod"):
+        pair.down()
+    assert (pair.here / "d").stat().st_mode & 0o777 == 0o755
+    pair.both()
+    assert tree(pair.here)["d"] == ("directory", 0o555)
+
+
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_a_directory_that_somebody_makes_writable_stays_it_though_a_sync_is_cut_off(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    write(pair.here / "d" / "a", "1")
+    (pair.here / "d").chmod(0o555)
+    pair.started()
+    changed, other = (pair.here, pair.there) if side == "here" else (pair.there, pair.here)
+    (changed / "d").chmod(0o755)
+    write(other / "d" / "a", "2")
+    with cut_off_before_its_end(monkeypatch):
+        pair.down() if side == "here" else pair.up()
+    pair.both()
+    assert tree(pair.here) == {"d": ("directory", 0o755), "d/a": (0o644, b"2")}
+
+
 @pytest.mark.parametrize("more", [False, True])
 def test_what_could_not_be_removed_of_a_cut_off_sync_goes_with_the_next(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, more: bool

@@ -129,6 +129,13 @@ class Ledger:
         record = self.scanned_there(name)
         return Version(record, self.digests_there.get(name, b"")) if record else None
 
+    def directories_there(self, names: set[bytes]) -> Records:
+        """The records of the scan there of those of these paths that are directories."""
+        past = (record for record in self.past_there if record[:1] == b"d")
+        found = {name: self.there[name] for name in names & self.there.keys()}
+        found.update(index(past, names - self.names))
+        return {name: record for name, record in found.items() if record[:1] == b"d"}
+
     # --- what is from now on ----------------------------------------------------------------------
 
     def settle(self, name: bytes, here: bytes | None, there: bytes | None) -> None:
