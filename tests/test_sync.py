@@ -581,6 +581,25 @@ def test_what_is_written_there_while_something_grows_here_is_kept(
     assert contents(pair.here) == {b"1", b"unseen", b"1, and more and more"}
 
 
+def test_what_somebody_there_cuts_short_as_soon_as_it_has_come_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not what had been written here by then, though all of it is here, too."""
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "2, and more")
+    verify = send.verify
+
+    def cut_first(*args: Any) -> send.Sent:
+        write(pair.there / "a", "2")
+        return verify(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", cut_first)
+        pair.up()
+    pair.both()
+    assert contents(pair.here) == {b"1", b"2", b"2, and more"}
+
+
 @pytest.mark.parametrize("how", HOWS[1:])
 def test_what_is_written_late_into_a_replaced_file_is_kept(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, how: str

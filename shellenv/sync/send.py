@@ -106,7 +106,8 @@ def verify(
         if any(found.get(directory, b"")[:1] == b"l" for directory in compare.parents(name)):
             found.pop(name, None)
     arrived = {n for n in pushed if n in found and _arrived(root, ledger, n, found[n])}
-    begun = _begun(remote, root, {n: found[n] for n in pushed if n in found and n not in arrived})
+    odd = {name: found[name] for name in pushed if name in found and name not in arrived}
+    begun = _begun(remote, root, ledger, odd)
     for name in pushed:
         record = found.get(name)
         if record is not None and name in begun:
@@ -159,19 +160,36 @@ def _is_like(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
     return after is not None and entry.alike(after, what)
 
 
-def _begun(remote: Remote, root: bytes, found: Mapping[bytes, bytes]) -> set[bytes]:
+def _begun(remote: Remote, root: bytes, ledger: Ledger, found: Mapping[bytes, bytes]) -> set[bytes]:
     """Those of these files that are there as far as they had been written here by then: nothing is
-    in them that is not here."""
+    in them that is not here, and nobody there has cut them short.
+
+    They have a time that they had here meanwhile. What was only copied in part to its place has
+    none, and is still whole where it has come in.
+    """
     files = [name for name, record in found.items() if record[:1] == b"f"]
     if not files:
         return set()
     there = remote.look([], read=files).digests
-    return {
+    begun = {
         name
         for name in files
         if name in there
         and there[name] == contents.digest_of(root + b"/" + name, size=entry.size_of(found[name]))
     }
+    strange = [name for name in begun if not _had_its_time(root, ledger, name, found[name])]
+    if strange:
+        waiting = set(map(entry.path_of, remote.came(strange).records))
+        begun.difference_update(name for name in strange if name not in waiting)
+    return begun
+
+
+def _had_its_time(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
+    """Is the time of what is there one that the file here may have had since the scan?"""
+    after = read(tree.look(root, name))
+    first = entry.read(ledger.here[name])[1].mtime
+    last = after.mtime if after else first
+    return entry.is_between(entry.read(record)[1].mtime, first, last)
 
 
 def _is_half(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
