@@ -55,7 +55,8 @@ def recover(
     if journal is not None and journal.sync in past.done.split():
         journal = None  # all of it was done
     _tidy_here(root, store.yard, journal, beside, tell)
-    for sync in there.left:
+    # what the journal's sync moved aside is looked for also where the list of these fails
+    for sync in dict.fromkeys([*([journal.sync] if journal else []), *there.left]):
         if journal is not None and sync == journal.sync:
             _tidy_there(remote, journal, beside, tell)
         elif sync not in past.done.split():

@@ -310,9 +310,11 @@ class Remote:
         `last` prints. The `steps` come first, and print nothing.
 
         The lists come over the line and are written nowhere: the disk there may be full.
-        Raises ShellenvError if a command was killed.
+        Raises ShellenvError if a command was killed, or if the directory is there and cannot be
+        entered.
         """
-        steps, content = [f"cd -P {directory} 2>/dev/null || directory=", *steps], b""
+        enter = f"if [ -e {directory} ]; then cd -P {directory} || exit; else directory=; fi"
+        steps, content = [enter, *steps], b""
         for paths, command in lists:
             if paths:
                 packed = _packed(paths)
