@@ -1474,6 +1474,56 @@ def test_what_cannot_be_changed_at_the_dock_is_a_failure_and_makes_no_copies(pai
     assert contents(pair.here) == {b"former", b"ours", b"theirs"}
 
 
+def test_a_directory_that_cannot_be_deleted_at_the_dock_is_said_and_goes_when_it_can(
+    pair: Pair,
+) -> None:
+    write(pair.here / "d" / "e" / "f" / "a", "1")
+    write(pair.here / "b", "1")
+    pair.started()
+    os.chown(pair.there / "d" / "e", 0, 0)
+    shutil.rmtree(pair.here / "d")
+    for _ in range(2):
+        outcome = pair.sync_up()
+        assert outcome.failed == (b"d/e/f",)
+        assert outcome.problem is not None
+        assert outcome.problem.message.startswith("cannot delete d/e/f at dock: ")
+    assert sorted(pair.up().deleted_there) == [b"d", b"d/e", b"d/e/f"]
+    pair.both()
+
+
+def test_a_directory_that_cannot_be_deleted_here_is_said_and_goes_when_it_can(pair: Pair) -> None:
+    write(pair.here / "d" / "e" / "a", "1")
+    write(pair.here / "b", "1")
+    pair.started()
+    with small(pair.here / "d" / "e", (0, 0)):
+        shutil.rmtree(pair.there / "d")
+        outcome = pair.down()
+        assert outcome.failed == (b"d/e",)
+        assert outcome.problem is not None
+        assert outcome.problem.message == "cannot change d/e: Device or resource busy"
+    (pair.here / "d" / "e" / "a").unlink()
+    assert sorted(pair.down().deleted_here) == [b"d", b"d/e"]
+    pair.both()
+
+
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_directories_in_which_there_was_what_is_left_out_go_all_at_once_when_that_has_gone(
+    pair: Pair, side: str
+) -> None:
+    write(pair.here / "d" / "e" / "f" / "a", "1")
+    write(pair.here / "b", "1")
+    pair.started()
+    deleted, other = (pair.there, pair.here) if side == "here" else (pair.here, pair.there)
+    left_out = write(other / "d" / "e" / "f" / ".cache", "left out")
+    shutil.rmtree(deleted / "d")
+    pair.up()
+    pair.down()
+    assert (other / "d" / "e" / "f").is_dir()
+    left_out.unlink()
+    pair.down() if side == "here" else pair.up()
+    assert tree(pair.here) == tree(pair.there) == {"b": (0o644, b"1")}
+
+
 @pytest.mark.parametrize("content", ["\0" * 80, "id\n\nroot\n", "id\n", ""])
 def test_a_note_of_an_owner_that_is_damaged_counts_as_lost(pair: Pair, content: str) -> None:
     pair.started(a="1")

@@ -241,14 +241,16 @@ class Yard:
             return self.keep(source, path)
 
     def delete_directory(self, path: bytes) -> bool:
-        """Remove a directory if nothing is in it."""
+        """Remove a directory; False if something is in it. Raises OSError."""
         above, _, name = path.rpartition(b"/")
         self._forget(path)
         try:
             os.rmdir(name, dir_fd=self._writable(above))
         except FileNotFoundError:
             return True
-        except OSError:
+        except OSError as error:
+            if error.errno not in _OBSTRUCTED:
+                raise
             return False
         return True
 

@@ -126,20 +126,32 @@ def verify(
                     f"{os.fsdecode(name)} is a directory at the dock; what is here cannot go there",
                     "move away what it still holds there: it is not synced",
                 )
+    refused = _refused(remote, ledger, {n: found[n] for n in deletions if n in found})
+    above = {directory for name in refused for directory in compare.parents(name)}
     for name in deletions:
-        record, old = found.get(name), ledger.there[name]
-        if record is not None and record[:1] == old[:1] == b"d":
-            ledger.settle(name, None, record)  # something that is not synced is in it
-        elif record is not None and _is_untouched(old, record):
+        record = found.get(name)
+        if name in refused:
             sent.failed.append(name)
             sent.problem = sent.problem or ShellenvError(
                 f"cannot delete {os.fsdecode(name)} at {remote.label}{remote.because()}",
                 "nothing is lost; the next sync tries again",
             )
-        else:
+        elif record is None or record[:1] != b"d" or ledger.there[name][:1] != b"d":
             sent.deleted.append(name)
             ledger.settle(name, None, None)
+        elif name not in above:
+            ledger.settle(name, None, record)  # something that is not synced is in it
     return sent
+
+
+def _refused(remote: Remote, ledger: Ledger, found: Mapping[bytes, bytes]) -> set[bytes]:
+    """Those of these paths, which were to be deleted, that the system there did not let us: files
+    that are what they were, and directories that have nothing in them."""
+    was = ledger.there
+    directories = [name for name in found if found[name][:1] == was[name][:1] == b"d"]
+    refused = remote.empty(directories) if directories else set()
+    files = found.keys() - directories
+    return refused.union(name for name in files if _is_untouched(was[name], found[name]))
 
 
 def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
