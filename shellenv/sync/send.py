@@ -106,6 +106,9 @@ def verify(
         if any(found.get(directory, b"")[:1] == b"l" for directory in compare.parents(name)):
             found.pop(name, None)
     arrived = {n for n in pushed if n in found and _arrived(root, ledger, n, found[n])}
+    other = {n for n in arrived if not _is_ours(root, ledger, n, digests.get(n))}
+    if other:  # somebody has written to it already; or made it, and ours still waits
+        arrived -= set(map(entry.path_of, remote.came([*other]).records))
     odd = {name: found[name] for name in pushed if name in found and name not in arrived}
     begun = _begun(remote, root, ledger, odd)
     for name in pushed:
@@ -116,7 +119,7 @@ def verify(
             ledger.settle(name, entry.unsettled(record), settled(record, now))
         elif record is not None and name in arrived:
             sent.done.append(name)
-            if not _is_ours(root, ledger, name, digests.get(name)):
+            if name in other:
                 record = entry.unsettled(record)
             ledger.settle(name, ledger.scanned_here(name), settled(record, now))
         elif tree.look(root, name) is not None:  # what is gone here was to be brought by nobody
@@ -216,8 +219,7 @@ def _is_untouched(old: bytes, record: bytes) -> bool:
 
 
 def _is_ours(root: bytes, ledger: Ledger, name: bytes, digest: bytes | None) -> bool:
-    """Is what has arrived what is here, at the scan or by now, as far as that is known? Else
-    somebody there has written to it already."""
+    """Is what has arrived what is here, at the scan or by now, as far as that is known?"""
     known = ledger.digests_here.get(name)
     return known is None or digest == known or digest == contents.digest_of(root + b"/" + name)
 
