@@ -21,7 +21,7 @@ from docksync import Far, Pair, again, contents, tree
 from harness import write
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import bracket, receive, send, swap
+from shellenv.sync import aside, bracket, receive, send, swap
 from shellenv.sync import contents as versions
 from shellenv.sync.wish import DOWN, UP, Outcome
 
@@ -579,6 +579,45 @@ def test_what_is_written_there_while_something_grows_here_is_kept(
         pair.up()
     pair.both()
     assert contents(pair.here) == {b"1", b"unseen", b"1, and more and more"}
+
+
+def test_what_is_as_long_and_as_old_as_what_could_not_be_put_there_is_not_taken_for_it(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(a="1", b="1")
+    again(pair.here / "a", "2")
+
+    def edit_instead(*_: object) -> None:
+        (pair.there / "a").rename(pair.base / "a")
+        shutil.copy2(pair.base / "a", pair.there / "a")
+        again(pair.there / "a", "3")
+        pair.far.own(pair.there)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aside, "install", edit_instead)
+        assert pair.up().failed == (b"a",)
+    pair.down()
+    pair.both()
+    assert contents(pair.here) == {b"1", b"2", b"3"}
+
+
+def test_what_somebody_there_cuts_short_as_soon_as_it_has_come_is_kept(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not what had been written here by then, though all of it is here, too."""
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "2, and more")
+    verify = send.verify
+
+    def cut_first(*args: Any) -> send.Sent:
+        write(pair.there / "a", "2")
+        return verify(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", cut_first)
+        pair.up()
+    pair.both()
+    assert contents(pair.here) == {b"1", b"2", b"2, and more"}
 
 
 @pytest.mark.parametrize("how", HOWS[1:])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from docksync import Far, Pair, again, contents, tree
 from harness import eventually, write
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import aside, bracket, first, place, receive, transfer
+from shellenv.sync import aside, bracket, first, place, receive, send, transfer
 from shellenv.sync import contents as versions
 from shellenv.sync.channel import Channel, Loan
 from shellenv.sync.manifest import Store, store
@@ -199,6 +201,92 @@ def test_a_directory_whose_permissions_cannot_be_told_is_not_made_writable(pair:
         assert pair.up().failed == (b"d/a",)
     pair.both()
     assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
+
+
+def test_a_directory_here_that_a_cut_off_sync_had_made_writable_is_as_it_was(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(pair.here / "d" / "a", "1")
+    (pair.here / "d").chmod(0o555)
+    pair.started()
+    write(pair.there / "d" / "a", "2")
+    with cut_off_before_its_end(monkeypatch):
+        pair.down()
+    (pair.here / "d").chmod(0o755)  # as root need not do it
+    pair.both()
+    assert tree(pair.here) == {"d": ("directory", 0o555), "d/a": (0o644, b"2")}
+
+
+def test_a_read_only_directory_that_a_cut_off_sync_has_made_here_is_as_it_is_there(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair.started(first="1")
+    write(pair.there / "d" / "a", "2")
+    (pair.there / "d").chmod(0o555)
+    with cut_off_before_its_end(monkeypatch, place.Yard, "chmod"):
+        pair.down()
+    assert (pair.here / "d").stat().st_mode & 0o777 == 0o755
+    pair.both()
+    assert tree(pair.here)["d"] == ("directory", 0o555)
+
+
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_a_directory_that_somebody_makes_writable_stays_it_though_a_sync_is_cut_off(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    write(pair.here / "d" / "a", "1")
+    (pair.here / "d").chmod(0o555)
+    pair.started()
+    changed, other = (pair.here, pair.there) if side == "here" else (pair.there, pair.here)
+    (changed / "d").chmod(0o755)
+    write(other / "d" / "a", "2")
+    with cut_off_before_its_end(monkeypatch):
+        pair.down() if side == "here" else pair.up()
+    pair.both()
+    assert tree(pair.here) == {"d": ("directory", 0o755), "d/a": (0o644, b"2")}
+
+
+@contextmanager
+def cut_off_with_an_unseen_version_aside(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A sync has moved aside what somebody had just written: gives the directory of that."""
+    pair.started(a="1", b="1")
+    write(pair.here / "a", "2")
+    install = aside.install
+
+    def write_first(*args: Any) -> None:
+        again(pair.there / "a", "unseen")
+        install(*args)
+
+    with cut_off_before_its_end(monkeypatch, send, "verify"), monkeypatch.context() as patch:
+        patch.setattr(aside, "install", write_first)
+        pair.up()
+    (was,) = (pair.there.parent / ".shellenv" / "project" / "was").iterdir()
+    assert contents(was) == {b"unseen"}
+    yield was
+    pair.both()
+    assert contents(pair.here) == {b"1", b"2", b"unseen"}
+
+
+def test_what_a_cut_off_sync_moved_aside_is_kept_while_nobody_can_look_at_it(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cut_off_with_an_unseen_version_aside(pair, monkeypatch) as was:
+        was.chmod(0)
+        with pytest.raises(ShellenvError):
+            pair.up()
+        was.chmod(0o755)
+
+
+def test_what_a_cut_off_sync_moved_aside_is_kept_though_it_is_not_listed(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cut_off_with_an_unseen_version_aside(pair, monkeypatch) as was:
+        was.parent.chmod(0o311)
+        pair.up()
+        was.parent.chmod(0o755)
+        pair.up()
 
 
 @pytest.mark.parametrize("more", [False, True])
@@ -562,6 +650,52 @@ def test_what_cannot_come_here_as_it_is_another_file_system_is_named(pair: Pair)
         assert (outcome.received, outcome.failed) == ((b"b",), (b"data/a",))
         assert "data/a: it is on another file system" in str(outcome.problem)
         assert contents(pair.here) == {b"1", b"2"}
+
+
+def test_what_a_cut_off_sync_has_here_is_kept_while_nobody_can_look_at_it(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails now and then must not make it pass for nothing."""
+    pair.started(a="1", b="1")
+    write(pair.there / "a", "2")
+    rescue, stat = receive.rescue_late, os.stat
+
+    def write_first(yard: place.Yard, *args: Any) -> None:
+        again(Path(os.fsdecode(yard.root + b"/" + yard.inside), "a"), "unseen")
+        monkeypatch.setattr(os, "stat", broken)
+        rescue(yard, *args)
+
+    def broken(path: Any, **options: Any) -> os.stat_result:
+        if path == b"a":
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "rescue_late", write_first)
+        for _ in range(2):
+            with pytest.raises(ShellenvError, match="Input/output error"):
+                pair.down()
+    monkeypatch.setattr(os, "stat", stat)
+    pair.both()
+    assert contents(pair.here) == {b"1", b"2", b"unseen"}
+
+
+def test_what_is_in_a_closed_directory_that_a_sync_has_moved_is_not_overlooked(
+    far: Far,
+) -> None:
+    top = Path(tempfile.mkdtemp(dir=far.home))
+    for path in (top, top / "own", top / "own" / "gone", top / "own" / "gone" / "d"):
+        path.mkdir(exist_ok=True)
+        os.chown(path, far.uid, far.gid)
+    write(top / "own" / "gone" / "d" / "a", "unseen")
+    (top / "own" / "gone" / "d").chmod(0)
+    os.seteuid(far.uid)
+    try:
+        with closing(place.Yard(os.fsencode(top), b"own", lambda path: path)) as yard:
+            assert list(yard.left(yard.gone)) == [b"d/a"]
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(top)
 
 
 # --- two docks ---
@@ -1337,6 +1471,56 @@ def test_what_cannot_be_changed_at_the_dock_is_a_failure_and_makes_no_copies(pai
     assert {path.name for path in (*pair.here.rglob("*"), *pair.there.rglob("*"))} == set("abcd")
     pair.both()
     assert contents(pair.here) == {b"former", b"ours", b"theirs"}
+
+
+def test_a_directory_that_cannot_be_deleted_at_the_dock_is_said_and_goes_when_it_can(
+    pair: Pair,
+) -> None:
+    write(pair.here / "d" / "e" / "f" / "a", "1")
+    write(pair.here / "b", "1")
+    pair.started()
+    os.chown(pair.there / "d" / "e", 0, 0)
+    shutil.rmtree(pair.here / "d")
+    for _ in range(2):
+        outcome = pair.sync_up()
+        assert outcome.failed == (b"d/e/f",)
+        assert outcome.problem is not None
+        assert outcome.problem.message.startswith("cannot delete d/e/f at dock: ")
+    assert sorted(pair.up().deleted_there) == [b"d", b"d/e", b"d/e/f"]
+    pair.both()
+
+
+def test_a_directory_that_cannot_be_deleted_here_is_said_and_goes_when_it_can(pair: Pair) -> None:
+    write(pair.here / "d" / "e" / "a", "1")
+    write(pair.here / "b", "1")
+    pair.started()
+    with small(pair.here / "d" / "e", (0, 0)):
+        shutil.rmtree(pair.there / "d")
+        outcome = pair.down()
+        assert outcome.failed == (b"d/e",)
+        assert outcome.problem is not None
+        assert outcome.problem.message == "cannot change d/e: Device or resource busy"
+    (pair.here / "d" / "e" / "a").unlink()
+    assert sorted(pair.down().deleted_here) == [b"d", b"d/e"]
+    pair.both()
+
+
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_directories_in_which_there_was_what_is_left_out_go_all_at_once_when_that_has_gone(
+    pair: Pair, side: str
+) -> None:
+    write(pair.here / "d" / "e" / "f" / "a", "1")
+    write(pair.here / "b", "1")
+    pair.started()
+    deleted, other = (pair.there, pair.here) if side == "here" else (pair.here, pair.there)
+    left_out = write(other / "d" / "e" / "f" / ".cache", "left out")
+    shutil.rmtree(deleted / "d")
+    pair.up()
+    pair.down()
+    assert (other / "d" / "e" / "f").is_dir()
+    left_out.unlink()
+    pair.down() if side == "here" else pair.up()
+    assert tree(pair.here) == tree(pair.there) == {"b": (0o644, b"1")}
 
 
 @pytest.mark.parametrize("content", ["\0" * 80, "id\n\nroot\n", "id\n", ""])

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import aside, compare, contents, entry, place, receive, send, transfer
+from shellenv.sync import aside, compare, contents, entry, place, receive, send, transfer, tree
 from shellenv.sync.ledger import Ledger
 from shellenv.sync.manifest import Intent, after
 from shellenv.sync.session import Session, parked
@@ -91,7 +91,15 @@ class _Carrier:
             self.session.id,
             [Intent(here(name), None if name in work.copies else there(name)) for name in pushes],
             [Intent(there(name), here(name)) for name in pulls],
+            *self._closed({above for n in (*pushes, *pulls) for above in compare.parents(n)}),
         )
+
+    def _closed(self, names: set[bytes]) -> Iterator[list[bytes]]:
+        """The records of those of these directories, here and there, that are not writable."""
+        here = {name: record for name in names if (record := tree.look(self.root, name))}
+        for records in (here.values(), self.ledger.directories_there(names).values()):
+            found = [record for record in records if record[:1] == b"d"]
+            yield [record for record in found if entry.read(record)[1].mode & 0o300 != 0o300]
 
     def _not_gone(self, received: receive.Received, actions: Mapping[bytes, str]) -> list[bytes]:
         """What was not received, but for what was to come and is not there any more."""

@@ -225,10 +225,19 @@ def alike(one: Entry, other: Entry) -> bool:
 def _same_time(one: int, other: int) -> bool:
     if one == other:
         return True
-    for grain in (100, 1_000, 1_000_000, 1_000_000_000):
+    for grain in _GRAINS:
         if one // grain == other // grain:
             return one % grain == 0 or other % grain == 0
     return False
+
+
+def is_between(time: int, first: int, last: int) -> bool:
+    """Is it a time from `first` to `last`, as exactly as its file system keeps it?"""
+    grain = max(grain for grain in (1, *_GRAINS) if time % grain == 0)
+    return first // grain <= time // grain <= last // grain
+
+
+_GRAINS = (100, 1_000, 1_000_000, 1_000_000_000)
 
 
 def _nanoseconds(text: bytes) -> int:

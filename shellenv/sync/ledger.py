@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 
 from shellenv.sync import compare, entry
@@ -129,6 +130,13 @@ class Ledger:
         record = self.scanned_there(name)
         return Version(record, self.digests_there.get(name, b"")) if record else None
 
+    def directories_there(self, names: set[bytes]) -> Records:
+        """The records of the scan there of those of these paths that are directories."""
+        past = (record for record in self.past_there if record[:1] == b"d")
+        found = {name: self.there[name] for name in names & self.there.keys()}
+        found.update(index(past, names - self.names))
+        return {name: record for name, record in found.items() if record[:1] == b"d"}
+
     # --- what is from now on ----------------------------------------------------------------------
 
     def settle(self, name: bytes, here: bytes | None, there: bytes | None) -> None:
@@ -181,15 +189,16 @@ def _held(past: set[bytes], other: set[bytes]) -> Records:
 
 
 def _emptied(held: Records, now: set[bytes], rules: Rules) -> Records:
-    """Those of `held` that are as they were, with nothing in them by now."""
+    """Those of `held` that are as they were, with nothing in them by now but others of these."""
     if not held:
         return {}
-    filled = {entry.path_of(record).rpartition(b"/")[0] for record in now}
-    return {
-        path: own
-        for path, own in held.items()
-        if own in now and path not in filled and rules.rule(path, True) is None
-    }
+    inside = Counter(entry.path_of(record).rpartition(b"/")[0] for record in now)
+    found = {}
+    for path, own in sorted(held.items(), reverse=True):  # what is inside comes first
+        if own in now and not inside[path] and rules.rule(path, True) is None:
+            found[path] = own
+            inside[path.rpartition(b"/")[0]] -= 1
+    return found
 
 
 def sift(past: set[bytes], now: set[bytes], rules: Rules) -> dict[bytes, Rule]:

@@ -58,11 +58,14 @@ _NOTHING = Version(b"")
 
 
 class Journal(NamedTuple):
-    """What a sync was about to do there (`pushed`) and here (`pulled`), by path."""
+    """What a sync was about to do there (`pushed`) and here (`pulled`), by path; and the records of
+    the directories here and there that it might have to make writable for that."""
 
     sync: str
     pushed: dict[bytes, Intent]
     pulled: dict[bytes, Intent]
+    closed_here: dict[bytes, bytes]
+    closed_there: dict[bytes, bytes]
 
 
 class Store(NamedTuple):
@@ -152,16 +155,30 @@ class Store(NamedTuple):
         if checked != b"%d" % _sum(rest):
             return None  # the power failed
         sync, *words = rest.split(b"\0")[:-1]
-        sides: dict[bytes, dict[bytes, Intent]] = {b"push": {}, b"pull": {}}
+        kinds = (b"push", b"pull", b"here", b"there")
+        sides: dict[bytes, dict[bytes, Intent]] = {kind: {} for kind in kinds}
         for kind, *said in zip(*(words[n::5] for n in range(5)), strict=True):
             new, old = (Version(*pair) if pair[0] else None for pair in (said[:2], said[2:]))
             sides[kind][entry.path_of(said[0] or said[2])] = Intent(new, old)
-        return Journal(sync.decode(), sides[b"push"], sides[b"pull"])
+        here, there = (
+            {path: intent.old.record for path, intent in sides[kind].items() if intent.old}
+            for kind in kinds[2:]
+        )
+        return Journal(sync.decode(), sides[b"push"], sides[b"pull"], here, there)
 
-    def begin(self, sync: str, pushed: Iterable[Intent], pulled: Iterable[Intent]) -> None:
-        """Write down what is about to be done."""
+    def begin(
+        self,
+        sync: str,
+        pushed: Iterable[Intent],
+        pulled: Iterable[Intent],
+        closed_here: Iterable[bytes],
+        closed_there: Iterable[bytes],
+    ) -> None:
+        """Write down what is about to be done (see `Journal`)."""
         words = [sync.encode()]
-        for kind, intents in ((b"push", pushed), (b"pull", pulled)):
+        closed = ([Intent(None, Version(r)) for r in side] for side in (closed_here, closed_there))
+        kinds = (b"push", b"pull", b"here", b"there")
+        for kind, intents in zip(kinds, (pushed, pulled, *closed), strict=True):
             for new, old in intents:
                 if new or old:
                     words += (kind, *(new or _NOTHING), *(old or _NOTHING))

@@ -134,7 +134,8 @@ class Yard:
             os.close(self._open.pop(old))
 
     def look(self, path: bytes) -> bytes | None:
-        """The record of what is at `path`; None if nothing is, or its directory is none."""
+        """The record of what is at `path`; None if nothing is, or its directory is none that we may
+        look into. Raises OSError for all else: what is only not seen must not count as gone."""
         above, _, name = path.rpartition(b"/")
         try:
             descriptor = self.directory(above)
@@ -142,7 +143,9 @@ class Yard:
             target = b""
             if stat.S_ISLNK(status.st_mode):
                 target = os.readlink(name, dir_fd=descriptor)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _UNSEEN:
+                raise
             return None
         return tree.record(path, status, target)
 
@@ -238,14 +241,16 @@ class Yard:
             return self.keep(source, path)
 
     def delete_directory(self, path: bytes) -> bool:
-        """Remove a directory if nothing is in it."""
+        """Remove a directory; False if something is in it. Raises OSError."""
         above, _, name = path.rpartition(b"/")
         self._forget(path)
         try:
             os.rmdir(name, dir_fd=self._writable(above))
         except FileNotFoundError:
             return True
-        except OSError:
+        except OSError as error:
+            if error.errno not in _OBSTRUCTED:
+                raise
             return False
         return True
 
@@ -309,13 +314,25 @@ class Yard:
         return descriptor
 
     def left(self, top: bytes) -> Iterator[bytes]:
-        """The files and links below `top`, one of our own directories, relative to it."""
-        for directory, names, files in os.walk(self.root + b"/" + top):
+        """The files and links below `top`, one of our own directories, relative to it; also those
+        in what somebody had closed. Raises OSError where that cannot be told."""
+        for directory, names, files in os.walk(self.root + b"/" + top, onerror=_raised):
             inside = directory[len(self.root) + len(top) + 2 :]
             links = [name for name in names if os.path.islink(directory + b"/" + name)]
+            for name in names:
+                path = directory + b"/" + name
+                if name not in links and os.lstat(path).st_mode & 0o700 != 0o700:
+                    os.chmod(path, 0o700)
             for name in (*files, *links):
                 yield inside + b"/" + name if inside else name
 
+
+def _raised(error: OSError) -> None:
+    if error.errno != errno.ENOENT:
+        raise error
+
+
+_UNSEEN = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES)
 
 _OBSTRUCTED = (
     errno.EEXIST,

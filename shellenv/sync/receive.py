@@ -31,6 +31,8 @@ class Received:
         """Note that a directory cannot be replaced for what is left out in it."""
         import os
 
+        if name in self.failed:
+            return  # it is known why
         self.failed.append(name)
         self.problem = self.problem or ShellenvError(
             f"{os.fsdecode(name)} is no directory at the dock any more; it cannot go here",
@@ -215,11 +217,18 @@ def _delete(
                     result.deleted.append(name)
                 # What was changed meanwhile stays, as if it had just been made
                 ledger.settle(name, None, None)
+    waiting = {above for name in result.failed for above in compare.parents(name)}
     for name in sorted(directories, reverse=True):
-        gone = yard.delete_directory(name)
+        gone = False
+        with result.attempt(name):
+            gone = yard.delete_directory(name)
+        if name in result.failed:
+            waiting.update((name, *compare.parents(name)))
         if ledger.paths[name].there is None:
             if gone:
                 result.deleted.append(name)
+            elif name in waiting:
+                continue  # it goes with what is in it
             left = None if gone else yard.look(name)
             # what is not synced may still be in it: it stays, and is no news to anyone
             ledger.settle(name, left if left and left[:1] == b"d" else None, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 
 from shellenv.sync import aside, compare, contents, entry, place
@@ -55,7 +55,8 @@ def recover(
     if journal is not None and journal.sync in past.done.split():
         journal = None  # all of it was done
     _tidy_here(root, store.yard, journal, beside, tell)
-    for sync in there.left:
+    # what the journal's sync moved aside is looked for also where the list of these fails
+    for sync in dict.fromkeys([*([journal.sync] if journal else []), *there.left]):
         if journal is not None and sync == journal.sync:
             _tidy_there(remote, journal, beside, tell)
         elif sync not in past.done.split():
@@ -66,7 +67,8 @@ def recover(
             continue
         aside.forget(remote, sync)
     if journal is not None:
-        _close_there(remote, journal, past, scans[1][0])
+        _close_there(remote, journal, scans[1][0])
+        _close_here(root, store.yard, journal, scans[0][0], beside)
         store.save(_achieved(past, journal, scans, root, remote))
     store.forget_journal()
 
@@ -154,17 +156,41 @@ def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Te
         tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
 
 
-def _close_there(remote: Remote, journal: Journal, past: Manifest, records: list[bytes]) -> None:
-    """Give directories back their permissions that the sync had made writable for a moment."""
-    above = {path for name in journal.pushed for path in compare.parents(name)}
-    above.difference_update(journal.pushed)
-    now = index(records, above)
+def _close_there(remote: Remote, journal: Journal, records: list[bytes]) -> None:
+    """Give directories there back their permissions that the sync had made writable for a moment.
+
+    What it was to give others comes with the next sync: ours count.
+    """
+    closed = {path: r for path, r in journal.closed_there.items() if path not in journal.pushed}
+    aside.chmod(remote, journal.sync, _opened(closed, records, 0o200))
+
+
+def _close_here(
+    root: bytes, own: bytes, journal: Journal, records: list[bytes], beside: place.Beside
+) -> None:
+    """The same here; and those that the sync has made, which it would have closed at its end."""
+    intents = journal.pulled.items()
+    made = {path: i.new.record for path, i in intents if i.new and not i.old}
+    modes = _opened({**made, **journal.closed_here}, records, 0o700)
+    now = index(records, modes)
+    with closing(place.Yard(root, own, beside)) as yard:
+        for path, mode in modes.items():
+            intent = journal.pulled.get(path)
+            if not (
+                intent and intent.new and intent.new.came_as(entry.read(now[path])[1], lambda: None)
+            ):
+                with suppress(OSError):
+                    yard.chmod(path, mode, directory=True)
+
+
+def _opened(closed: Mapping[bytes, bytes], records: list[bytes], bits: int) -> dict[bytes, int]:
+    """The permissions of those of these directories that have got `bits` since, and no others."""
     modes = {}
-    for path, record in index(past.there, now).items():
-        old, new = entry.read(record)[1], entry.read(now[path])[1]
-        if old.kind == new.kind == "d" and old.mode != new.mode == old.mode | 0o200:
+    for path, record in index(records, closed).items():
+        old, new = entry.read(closed[path])[1], entry.read(record)[1]
+        if old.kind == new.kind == "d" and old.mode != new.mode == old.mode | bits:
             modes[path] = old.mode
-    aside.chmod(remote, journal.sync, modes)
+    return modes
 
 
 def _tidy_here(

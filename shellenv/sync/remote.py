@@ -287,6 +287,12 @@ class Remote:
         lists = [(flushed, _FLUSH_EACH), (read, _DIGEST), (paths, find)]
         return self._look('"$root"', lists, steps=steps)
 
+    def empty(self, paths: Sequence[bytes]) -> set[bytes]:
+        """Those of these directories that are there, and have nothing in them."""
+        find = f'find "$@" -maxdepth 0 -type d -empty "(" {_PRINT} ")"'
+        seen = self._look('"$root"', [(paths, find)])
+        return {entry.path_of(record) for record in seen.records}
+
     def came(self, paths: Sequence[bytes], read: Sequence[bytes] = ()) -> Seen:
         """The records of those of these paths that have come in, and are not in their places, and
         the digests of some."""
@@ -310,9 +316,11 @@ class Remote:
         `last` prints. The `steps` come first, and print nothing.
 
         The lists come over the line and are written nowhere: the disk there may be full.
-        Raises ShellenvError if a command was killed.
+        Raises ShellenvError if a command was killed, or if the directory is there and cannot be
+        entered.
         """
-        steps, content = [f"cd -P {directory} 2>/dev/null || directory=", *steps], b""
+        enter = f"if [ -e {directory} ]; then cd -P {directory} || exit; else directory=; fi"
+        steps, content = [enter, *steps], b""
         for paths, command in lists:
             if paths:
                 packed = _packed(paths)

@@ -106,7 +106,11 @@ def verify(
         if any(found.get(directory, b"")[:1] == b"l" for directory in compare.parents(name)):
             found.pop(name, None)
     arrived = {n for n in pushed if n in found and _arrived(root, ledger, n, found[n])}
-    begun = _begun(remote, root, {n: found[n] for n in pushed if n in found and n not in arrived})
+    other = {n for n in arrived if not _is_ours(root, ledger, n, digests.get(n))}
+    if other:  # somebody has written to it already; or made it, and ours still waits
+        arrived -= set(map(entry.path_of, remote.came([*other]).records))
+    odd = {name: found[name] for name in pushed if name in found and name not in arrived}
+    begun = _begun(remote, root, ledger, odd)
     for name in pushed:
         record = found.get(name)
         if record is not None and name in begun:
@@ -115,7 +119,7 @@ def verify(
             ledger.settle(name, entry.unsettled(record), settled(record, now))
         elif record is not None and name in arrived:
             sent.done.append(name)
-            if not _is_ours(root, ledger, name, digests.get(name)):
+            if name in other:
                 record = entry.unsettled(record)
             ledger.settle(name, ledger.scanned_here(name), settled(record, now))
         elif tree.look(root, name) is not None:  # what is gone here was to be brought by nobody
@@ -125,20 +129,32 @@ def verify(
                     f"{os.fsdecode(name)} is a directory at the dock; what is here cannot go there",
                     "move away what it still holds there: it is not synced",
                 )
+    refused = _refused(remote, ledger, {n: found[n] for n in deletions if n in found})
+    above = {directory for name in refused for directory in compare.parents(name)}
     for name in deletions:
-        record, old = found.get(name), ledger.there[name]
-        if record is not None and record[:1] == old[:1] == b"d":
-            ledger.settle(name, None, record)  # something that is not synced is in it
-        elif record is not None and _is_untouched(old, record):
+        record = found.get(name)
+        if name in refused:
             sent.failed.append(name)
             sent.problem = sent.problem or ShellenvError(
                 f"cannot delete {os.fsdecode(name)} at {remote.label}{remote.because()}",
                 "nothing is lost; the next sync tries again",
             )
-        else:
+        elif record is None or record[:1] != b"d" or ledger.there[name][:1] != b"d":
             sent.deleted.append(name)
             ledger.settle(name, None, None)
+        elif name not in above:
+            ledger.settle(name, None, record)  # something that is not synced is in it
     return sent
+
+
+def _refused(remote: Remote, ledger: Ledger, found: Mapping[bytes, bytes]) -> set[bytes]:
+    """Those of these paths, which were to be deleted, that the system there did not let us: files
+    that are what they were, and directories that have nothing in them."""
+    was = ledger.there
+    directories = [name for name in found if found[name][:1] == was[name][:1] == b"d"]
+    refused = remote.empty(directories) if directories else set()
+    files = found.keys() - directories
+    return refused.union(name for name in files if _is_untouched(was[name], found[name]))
 
 
 def _arrived(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
@@ -159,19 +175,36 @@ def _is_like(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
     return after is not None and entry.alike(after, what)
 
 
-def _begun(remote: Remote, root: bytes, found: Mapping[bytes, bytes]) -> set[bytes]:
+def _begun(remote: Remote, root: bytes, ledger: Ledger, found: Mapping[bytes, bytes]) -> set[bytes]:
     """Those of these files that are there as far as they had been written here by then: nothing is
-    in them that is not here."""
+    in them that is not here, and nobody there has cut them short.
+
+    They have a time that they had here meanwhile. What was only copied in part to its place has
+    none, and is still whole where it has come in.
+    """
     files = [name for name, record in found.items() if record[:1] == b"f"]
     if not files:
         return set()
     there = remote.look([], read=files).digests
-    return {
+    begun = {
         name
         for name in files
         if name in there
         and there[name] == contents.digest_of(root + b"/" + name, size=entry.size_of(found[name]))
     }
+    strange = [name for name in begun if not _had_its_time(root, ledger, name, found[name])]
+    if strange:
+        waiting = set(map(entry.path_of, remote.came(strange).records))
+        begun.difference_update(name for name in strange if name not in waiting)
+    return begun
+
+
+def _had_its_time(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
+    """Is the time of what is there one that the file here may have had since the scan?"""
+    after = read(tree.look(root, name))
+    first = entry.read(ledger.here[name])[1].mtime
+    last = after.mtime if after else first
+    return entry.is_between(entry.read(record)[1].mtime, first, last)
 
 
 def _is_half(root: bytes, ledger: Ledger, name: bytes, record: bytes) -> bool:
@@ -186,8 +219,7 @@ def _is_untouched(old: bytes, record: bytes) -> bool:
 
 
 def _is_ours(root: bytes, ledger: Ledger, name: bytes, digest: bytes | None) -> bool:
-    """Is what has arrived what is here, at the scan or by now, as far as that is known? Else
-    somebody there has written to it already."""
+    """Is what has arrived what is here, at the scan or by now, as far as that is known?"""
     known = ledger.digests_here.get(name)
     return known is None or digest == known or digest == contents.digest_of(root + b"/" + name)
 
