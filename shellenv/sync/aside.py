@@ -32,8 +32,8 @@ run() {{ # also in a directory that is not writable
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
 """
 
-# Where there is no perl, or it cannot do it: the place is empty for a moment, but what is replaced is
-# always what was there last, and it is kept
+# Where there is no perl, or it cannot do it. The place is empty for a moment, but what is set aside
+# is always what was there last
 _REPLACE = """\
 replace() { # DIRECTORY NAME...
   to=$1
