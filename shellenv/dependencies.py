@@ -51,9 +51,12 @@ class Dependencies(NamedTuple):
         said = {"[shellenv.run] install": os.fsencode(shlex.join(self.more))} if self.more else {}
         return {name: zlib.crc32(text) for name, text in {**dict(self.contents), **said}.items()}
 
-    def __str__(self) -> str:
+    def task(self) -> str:
+        """What is to be done about them, as one says it of somebody at work."""
+        if self.empty:
+            return "making the project importable"
         names = [path for path, _ in self.contents if path not in self.more]
-        return ", ".join([*names, *filter(None, [" ".join(self.more)])]) or "the project"
+        return "installing " + ", ".join([*names, *filter(None, [" ".join(self.more)])])
 
 
 def find(root: str, install: str = "") -> Dependencies:

@@ -118,7 +118,7 @@ def make(engine: Engine, recipe: Recipe, docker: Docker, anew: bool) -> Image:
         image = _first(engine, recipe, docker, source, tags[0], _env(base))
     labels = {PROJECT: recipe.root}
     engine.post("/volumes/create", {"Name": recipe.home.source, "Labels": labels})
-    docker.explain(f"shellenv: installing {recipe.dependencies} into {tags[1]}, once")
+    docker.explain(f"shellenv: {recipe.dependencies.task()} in {tags[1]}, once")
     dependencies.tell(recipe.root, recipe.dependencies)
     image = _second(engine, recipe, docker, image, tags[1])
     _prune(engine, recipe.root, tags[1])
@@ -241,7 +241,7 @@ def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: s
     words += ["--entrypoint", "sh", *mount_words(recipe.source), *mount_words(recipe.home)]
     words += [first.tag, "-s"]
     changes = [f'ENTRYPOINT ["{PREFIX}/enter"]', "CMD []"]
-    title = f"installing {recipe.dependencies}"
+    title = recipe.dependencies.task()
     return _kept(engine, docker, words, script, title, tag, changes)
 
 

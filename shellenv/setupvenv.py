@@ -182,7 +182,7 @@ def _install(
     active = {**env, "VIRTUAL_ENV": path, "PATH": f"{path}/bin:{env.get('PATH', os.defpath)}"}
     active.pop("PYTHONHOME", None)
     words = ["sh", "-c", "\n".join(lines)]
-    watch(f"installing {needed}", words, active, cwd=root, quiet=quiet)
+    watch(needed.task(), words, active, cwd=root, quiet=quiet)
 
 
 def _write_notes(path: str, root: str, installed: Dependencies) -> None:

@@ -620,12 +620,12 @@ def test_programs_can_share_memory(environment: Environment) -> None:
 
 def test_one_is_oneself(environment: Environment) -> None:
     user = environment.user
-    code = "id -u; id -g; id -un; echo $USER; echo $HOME; echo ~; echo ~$USER"
+    code = "id -u; id -g; id -un; echo $USER; echo $LOGNAME; echo $HOME; echo ~; echo ~$USER"
     found = environment.ok("sh", "-c", code).decode().split()
     home = str(environment.home)
     # At a dock files belong to who logs in there, and come back as one's own.
     ids = ["1000", "1000"] if environment.name == "remote" else [str(user.uid), str(user.gid)]
-    assert found[:6] == [*ids, user.name, user.name, home, home]
+    assert found[:7] == [*ids, *[user.name] * 3, home, home]
 
 
 def test_files_that_it_makes_are_mine_with_my_umask(environment: Environment) -> None:

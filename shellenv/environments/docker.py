@@ -166,7 +166,8 @@ class Docker:
         set_here = {name: own[name] for name in PASSED if own.get(name)}
         if zone := _time_zone(own):
             set_here["TZ"] = zone
-        set_here.update(LANG=LANG, HOME=self.account.home, USER=self.account.user)
+        user = self.account.user
+        set_here.update(LANG=LANG, HOME=self.account.home, USER=user, LOGNAME=user)
         path = image.env.get("PATH", layers.PATH)
         known = {**scene.ctx.env, **set_here, "PATH": path}
         if plan and plan.path:
