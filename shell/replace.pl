@@ -3,9 +3,9 @@
 # path. The paths in it are lines of stdin, each with a slash in front, and % and newline written as
 # %25 and %0A. It fails if anything is still to be done.
 #
-# The old version gets a second name. Then the new one trades places with what is there by now, in one
-# step, and that gets the name: what somebody has just put there is not lost, and the place is never
-# empty. It does nothing where the system cannot trade.
+# The new version goes there first. Then it trades places with whatever is in its place by now, in one
+# step: what somebody has just put there is not lost, and the place is never empty. It does nothing
+# where the system cannot trade.
 use strict;
 use warnings;
 use Config;
@@ -28,16 +28,13 @@ sub trade {
 
 sub replace {
     my ($new, $name, $old) = @_;
-    return 0 unless link $name, $old;
-    if (!trade($new, $name)) {
-        unlink $old;
-        return 0;
+    return 0 unless rename $new, $old;
+    if (trade($old, $name)) {
+        return 1 unless -d $old && !-l $old;    # nothing replaces a directory
+        trade($old, $name);
     }
-    if (-d $new && !-l $new) {    # nothing replaces a directory
-        trade($new, $name);
-        return 0;
-    }
-    return rename($new, $old) && (unlink($new) || 1);    # two names of one file both stay
+    rename $old, $new;
+    return 0;
 }
 
 my $failed = 0;

@@ -823,21 +823,37 @@ def test_what_is_put_in_the_place_of_a_file_at_any_moment_is_kept_also_without_p
 
 
 def test_what_is_put_in_the_place_of_a_file_while_that_is_replaced_is_kept(pair: Pair) -> None:
-    """It was put there when the old one had its second name already."""
+    """It was put there when the new one was about to take its place."""
     draft = a_draft_there(pair)
-    late = f"rename '{draft}', 'b' if $_[0] eq 'b'"
-    with perl_where(pair, link=f"my $done = CORE::link($_[0], $_[1]); {late}; $done"):
+    late = f"CORE::rename('{draft}', 'b') if $_[1] =~ m{{r/b}}"
+    with perl_where(pair, rename=f"my $done = CORE::rename($_[0], $_[1]); {late}; $done"):
         assert [name for name, _ in pair.up().conflicts] == [b"b"]
     pair.both()
     assert contents(pair.here) == {b"2", b"theirs"}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("traded", [False, True])
+def test_a_sync_that_is_killed_while_a_file_is_replaced_neither_loses_nor_copies_one(
+    pair: Pair, traded: bool, late: bool
+) -> None:
+    draft = a_draft_there(pair)
+    steps = [f"CORE::rename('{draft}', 'b') if $_[2] =~ m{{r/b}};"] if late else []
+    steps += ["my $done = CORE::syscall($_[0], @_[1..5]);"] if traded else []
+    killed = "kill 'KILL', getppid, $$ if $_[2] =~ m{r/b}; CORE::syscall($_[0], @_[1..5])"
+    with perl_where(pair, syscall="".join([*steps, killed])), pytest.raises(ShellenvError):
+        pair.up()
+    pair.both()
+    assert sorted(contents(pair.here)) == ([b"2", b"theirs"] if late else [b"2"])
+    assert len(tree(pair.here)) == 2 + late
 
 
 def test_a_directory_that_is_put_in_the_place_of_a_file_while_that_is_replaced_stays(
     pair: Pair,
 ) -> None:
     draft = a_draft_there(pair)
-    late = f"do {{ unlink 'b'; mkdir 'b'; rename '{draft}', 'b/c' }} if $_[0] eq 'b'"
-    with perl_where(pair, link=f"my $done = CORE::link($_[0], $_[1]); {late}; $done"):
+    late = f"do {{ unlink 'b'; mkdir 'b'; CORE::rename('{draft}', 'b/c') }} if $_[1] =~ m{{r/b}}"
+    with perl_where(pair, rename=f"my $done = CORE::rename($_[0], $_[1]); {late}; $done"):
         assert pair.up().failed == (b"b",)
     assert contents(pair.there) == {b"2", b"theirs"}
     pair.both()

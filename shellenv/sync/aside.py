@@ -20,7 +20,7 @@ from typing import NamedTuple
 from shellenv.errors import ShellenvError
 from shellenv.installation import static_dir
 from shellenv.sync import entry, place
-from shellenv.sync.entry import Version
+from shellenv.sync.manifest import Intent
 from shellenv.sync.remote import Remote
 
 _HEAD = """\
@@ -164,23 +164,20 @@ def _made(came: Arrival) -> Iterator[str]:
 
 
 def rescue(
-    remote: Remote,
-    sync: str,
-    known: Mapping[bytes, Version | None],
-    deleted: frozenset[bytes],
-    beside: place.Beside,
+    remote: Remote, sync: str, intents: Mapping[bytes, Intent], beside: place.Beside
 ) -> dict[bytes, bytes]:
-    """Bring back what was set aside and is not the version that was `known` to be at its path.
+    """Bring back what was set aside and is neither the version that the sync saw at its path nor
+    ours, which was about to take that one's place.
 
-    What was to be `deleted` goes to its own place, if that is free, all else beside it, or as near
+    What was to be deleted goes to its own place, if that is free, all else beside it, or as near
     as there is a directory. Returns the new names by path. Raises ShellenvError if something stays.
     """
     found: dict[bytes, bytes] = {}
     read = [
-        b"%b/%b" % (k, n)
-        for n, version in known.items()
-        if version and version.digest
-        for k in (b"d", b"r")
+        b"%b/%b" % (kind, name)
+        for name, intent in intents.items()
+        if any(version and version.digest for version in intent)
+        for kind in (b"d", b"r")
     ]
     for attempt in range(_DEPTH):
         back = {}
@@ -190,10 +187,13 @@ def rescue(
             kind, _, path = source.partition(b"/")
             if what.kind in "dx" or not path:
                 continue
-            expected = known.get(path)
-            if expected and expected.is_at(what, partial(seen.digests.get, source)):
+            new, old = intents.get(path, Intent(None, None))
+            digest = partial(seen.digests.get, source)
+            if old and old.is_at(what, digest):
                 continue
-            if attempt == 0 and kind == b"d" and path in deleted:
+            if new and kind == b"r" and new.came_as(what, digest):
+                continue
+            if attempt == 0 and kind == b"d" and path in intents and not new:
                 back[source] = found[path] = path
             else:
                 parts = path.split(b"/")

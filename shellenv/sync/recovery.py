@@ -150,9 +150,7 @@ def _read(intents: Mapping[bytes, Intent]) -> list[bytes]:
 
 def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Tell) -> None:
     """Bring back what the sync moved aside there without having seen it."""
-    known = {name: intent.old for name, intent in journal.pushed.items()}
-    deleted = frozenset(name for name, intent in journal.pushed.items() if intent.new is None)
-    for new in aside.rescue(remote, journal.sync, known, deleted, beside).values():
+    for new in aside.rescue(remote, journal.sync, journal.pushed, beside).values():
         tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
 
 

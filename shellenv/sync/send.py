@@ -9,6 +9,7 @@ from shellenv.errors import ShellenvError
 from shellenv.sync import aside, compare, contents, entry, place, tree
 from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, read, settled
+from shellenv.sync.manifest import Intent
 from shellenv.sync.remote import Remote
 
 
@@ -236,11 +237,11 @@ def rescue(
 ) -> None:
     """Bring back versions that nobody had seen, as late as that can be: whoever still had a file
     open may have written to it."""
-    known = {
-        name: None if name in copies else ledger.version_there(name)
-        for name in {*pushed, *deletions, *copies}
-    }
-    names = aside.rescue(remote, sync, known, frozenset(deletions), beside)
+    here, there = ledger.version_here, ledger.version_there
+    intents = {name: Intent(here(name), there(name)) for name in pushed}
+    intents.update((name, Intent(here(name), None)) for name in copies)
+    intents.update((name, Intent(None, there(name))) for name in deletions)
+    names = aside.rescue(remote, sync, intents, beside)
     for name, new in names.items():
         if name != new:
             sent.rescued[name] = new
