@@ -22,12 +22,13 @@ from docksync import Far, Pair, again, contents, tree
 from harness import eventually, write
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import aside, bracket, first, place, receive, send, transfer
+from shellenv.sync import aside, bracket, first, receive, send, transfer
 from shellenv.sync import contents as versions
 from shellenv.sync.channel import Channel, Loan
 from shellenv.sync.manifest import Store, store
 from shellenv.sync.remote import Owner, Remote
 from shellenv.sync.wish import DOWN, UP
+from shellenv.sync.yard import Yard
 
 
 def children(pid: int, name: str) -> list[int]:
@@ -223,7 +224,7 @@ def test_a_read_only_directory_that_a_cut_off_sync_has_made_here_is_as_it_is_the
     pair.started(first="1")
     write(pair.there / "d" / "a", "2")
     (pair.there / "d").chmod(0o555)
-    with cut_off_before_its_end(monkeypatch, place.Yard, "chmod"):
+    with cut_off_before_its_end(monkeypatch, Yard, "chmod"):
         pair.down()
     assert (pair.here / "d").stat().st_mode & 0o777 == 0o755
     pair.both()
@@ -370,7 +371,7 @@ def test_a_directory_that_only_the_cut_off_sync_had_is_brought_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(receive, "install", replaced_first)
-        with cut_off_before_its_end(monkeypatch, place.Yard, "is_at"):
+        with cut_off_before_its_end(monkeypatch, Yard, "is_at"):
             pair.down()
     pair.both()
     assert contents(pair.here) == {b"from there", b"unseen"}
@@ -660,7 +661,7 @@ def test_what_a_cut_off_sync_has_here_is_kept_while_nobody_can_look_at_it(
     write(pair.there / "a", "2")
     rescue, stat = receive.rescue_late, os.stat
 
-    def write_first(yard: place.Yard, *args: Any) -> None:
+    def write_first(yard: Yard, *args: Any) -> None:
         again(Path(os.fsdecode(yard.root + b"/" + yard.inside), "a"), "unseen")
         monkeypatch.setattr(os, "stat", broken)
         rescue(yard, *args)
@@ -691,7 +692,7 @@ def test_what_is_in_a_closed_directory_that_a_sync_has_moved_is_not_overlooked(
     (top / "own" / "gone" / "d").chmod(0)
     os.seteuid(far.uid)
     try:
-        with closing(place.Yard(os.fsencode(top), b"own", lambda path: path)) as yard:
+        with closing(Yard(os.fsencode(top), b"own", lambda path: path)) as yard:
             assert list(yard.left(yard.gone)) == [b"d/a"]
     finally:
         os.seteuid(0)
@@ -726,7 +727,7 @@ def test_a_sync_that_was_cut_off_is_left_to_its_own_dock(
 ) -> None:
     other = second_dock(pair.started(a="1"), tmp_path)
     write(pair.there / "a", "2")
-    with cut_off_before_its_end(monkeypatch, place.Yard, "clear"):
+    with cut_off_before_its_end(monkeypatch, Yard, "clear"):
         pair.down()
     other.up()
     assert tree(other.there) == {"a": (0o644, b"2")}

@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 from shellenv.errors import ShellenvError
 from shellenv.installation import static_dir
-from shellenv.sync import entry, place
+from shellenv.sync import entry
 from shellenv.sync.manifest import Intent
 from shellenv.sync.remote import Remote
+from shellenv.sync.yard import Beside
 
 _HEAD = """\
 cd -P "$root" 2>/dev/null || {{ mkdir -p -- "$root" && cd -P "$root"; }} || exit
@@ -164,7 +165,7 @@ def _made(came: Arrival) -> Iterator[str]:
 
 
 def rescue(
-    remote: Remote, sync: str, intents: Mapping[bytes, Intent], beside: place.Beside
+    remote: Remote, sync: str, intents: Mapping[bytes, Intent], beside: Beside
 ) -> dict[bytes, bytes]:
     """Bring back what was set aside and is neither the version that the sync saw at its path nor
     ours, which was about to take that one's place.

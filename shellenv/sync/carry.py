@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import aside, compare, contents, entry, place, receive, send, transfer, tree
+from shellenv.sync import aside, compare, contents, entry, receive, send, transfer, tree
 from shellenv.sync.ledger import Ledger
 from shellenv.sync.manifest import Intent, after
 from shellenv.sync.session import Session, parked
 from shellenv.sync.wish import Outcome
+from shellenv.sync.yard import Yard
 
 
 def carry_out(
@@ -170,7 +171,7 @@ class _Carrier:
         self, actions: dict[bytes, str], names: list[bytes], deletions: list[bytes]
     ) -> receive.Received:
         session = self.session
-        with closing(place.Yard(self.root, session.store.yard, session.beside)) as yard:
+        with closing(Yard(self.root, session.store.yard, session.beside)) as yard:
             yard.prepare()
             there = self.ledger.there
             files = [

@@ -9,7 +9,7 @@ from shellenv.errors import ShellenvError
 from shellenv.sync import compare, entry
 from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, settled
-from shellenv.sync.place import Yard
+from shellenv.sync.yard import Yard
 
 
 class Received:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from functools import partial
 
-from shellenv.sync import aside, compare, contents, entry, place
+from shellenv.sync import aside, compare, contents, entry
 from shellenv.sync.ledger import index, settled
 from shellenv.sync.manifest import Intent, Journal, Manifest, Store, after
 from shellenv.sync.remote import Place, Remote
+from shellenv.sync.yard import Beside, Yard
 
 Scan = tuple[list[bytes], int]
 """The records of a side, and when that was on its clock."""
@@ -39,7 +40,7 @@ def recover(
     remote: Remote,
     there: Place,
     scans: tuple[Scan, Scan],
-    beside: place.Beside,
+    beside: Beside,
     tell: Tell,
 ) -> None:
     """Tidy up after an earlier sync, and write down what it achieved.
@@ -148,7 +149,7 @@ def _read(intents: Mapping[bytes, Intent]) -> list[bytes]:
     return [name for name, intent in intents.items() if intent.new and intent.new.digest]
 
 
-def _tidy_there(remote: Remote, journal: Journal, beside: place.Beside, tell: Tell) -> None:
+def _tidy_there(remote: Remote, journal: Journal, beside: Beside, tell: Tell) -> None:
     """Bring back what the sync moved aside there without having seen it."""
     for new in aside.rescue(remote, journal.sync, journal.pushed, beside).values():
         tell(f"shellenv: kept from an interrupted sync: {os.fsdecode(new)}")
@@ -164,14 +165,14 @@ def _close_there(remote: Remote, journal: Journal, records: list[bytes]) -> None
 
 
 def _close_here(
-    root: bytes, own: bytes, journal: Journal, records: list[bytes], beside: place.Beside
+    root: bytes, own: bytes, journal: Journal, records: list[bytes], beside: Beside
 ) -> None:
     """The same here; and those that the sync has made, which it would have closed at its end."""
     intents = journal.pulled.items()
     made = {path: i.new.record for path, i in intents if i.new and not i.old}
     modes = _opened({**made, **journal.closed_here}, records, 0o700)
     now = index(records, modes)
-    with closing(place.Yard(root, own, beside)) as yard:
+    with closing(Yard(root, own, beside)) as yard:
         for path, mode in modes.items():
             intent = journal.pulled.get(path)
             if not (
@@ -192,7 +193,7 @@ def _opened(closed: Mapping[bytes, bytes], records: list[bytes], bits: int) -> d
 
 
 def _tidy_here(
-    root: bytes, own: bytes, journal: Journal | None, beside: place.Beside, tell: Tell
+    root: bytes, own: bytes, journal: Journal | None, beside: Beside, tell: Tell
 ) -> None:
     """Bring back what the sync moved aside here without having seen it, and drop the rest."""
     if not os.path.lexists(root + b"/" + own):
@@ -203,7 +204,7 @@ def _tidy_here(
         os.rename(root + b"/" + own, root + b"/" + name)
         tell(f"shellenv: {os.fsdecode(name)} holds what an unknown sync has left here")
         return
-    with closing(place.Yard(root, own, beside)) as yard:
+    with closing(Yard(root, own, beside)) as yard:
         for name in list(yard.left(yard.inside)):
             intent = journal.pulled.get(name)
             path = yard.inside + b"/" + name

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shellenv.errors import ShellenvError
-from shellenv.sync import aside, compare, contents, entry, place, tree
+from shellenv.sync import aside, compare, contents, entry, tree
 from shellenv.sync.entry import Version
 from shellenv.sync.ledger import Ledger, read, settled
 from shellenv.sync.manifest import Intent
 from shellenv.sync.remote import Remote
+from shellenv.sync.yard import Beside
 
 
 class Sent:
@@ -232,7 +233,7 @@ def rescue(
     pushed: list[bytes],
     deletions: list[bytes],
     copies: Mapping[bytes, bytes],
-    beside: place.Beside,
+    beside: Beside,
     sent: Sent,
 ) -> None:
     """Bring back versions that nobody had seen, as late as that can be: whoever still had a file
