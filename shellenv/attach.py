@@ -21,6 +21,7 @@ from typing import Any
 
 from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
+from shellenv.frames import Frames
 from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
 
 CHUNK = 1 << 18
@@ -91,9 +92,7 @@ class Attachment:
         self.stdin: int | None = 0 if stdin else None
         self.keyboard = stdin and os.isatty(0)
         self.to_send = memoryview(b"")
-        self.left = 0  # bytes that are still to come of the current frame
-        self.target = 1  # where they go
-        self.head = b""
+        self.frames = Frames()
         self.writing = False
         self.backlog: list[tuple[int, memoryview]] = []  # what is written after that
         self.told_to_end = False
@@ -264,25 +263,9 @@ class Attachment:
             self.backlog = []
 
     def take(self, view: memoryview) -> list[tuple[int, memoryview]]:
-        """What is to be written of what has come, and where. Frames: the stream (1 or 2), three
-        zeros, the length in four bytes, big-endian (Engine API, ContainerAttach)."""
-        found = []
-        while view:
-            if self.left == 0:
-                missing = 8 - len(self.head)
-                self.head += bytes(view[:missing])
-                view = view[missing:]
-                if len(self.head) == 8:
-                    self.target = 2 if self.head[0] == 2 else 1
-                    self.left = int.from_bytes(self.head[4:], "big")
-                    self.head = b""
-                continue
-            part = view[: self.left]
-            view = view[len(part) :]
-            self.left -= len(part)
-            if self.target == 2 or not self.deaf_since:
-                found.append((self.target, part))
-        return found
+        """What is to be written of what has come, and where."""
+        parts = self.frames.take(view)
+        return [part for part in parts if part[0] == 2 or not self.deaf_since]
 
     def _write(self, parts: list[tuple[int, memoryview]]) -> None:
         """Write it all, and give notice: a zero, and what was wrong with stdout. Runs in a thread:

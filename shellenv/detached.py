@@ -18,6 +18,7 @@ from shellenv.cli import say
 from shellenv.connection import Facts, Place
 from shellenv.context import Context
 from shellenv.errors import ShellenvError
+from shellenv.frames import Frames
 
 if TYPE_CHECKING:
     from shellenv.engine import Engine
@@ -127,11 +128,6 @@ def _save(ctx: Context, engine: Engine, note: Note, tty: bool) -> list[str]:
 
 
 def _separated(body: bytes) -> dict[int, bytes]:
-    """A stream of frames: the stream's number, three zeros, the length in four bytes, big-endian
-    (Engine API, ContainerAttach)."""
-    outputs = {1: b"", 2: b""}
-    while len(body) >= 8:
-        end = 8 + int.from_bytes(body[4:8], "big")
-        outputs[2 if body[0] == 2 else 1] += body[8:end]
-        body = body[end:]
-    return outputs
+    """What of it was written to stdout (1), and what to stderr (2)."""
+    parts = Frames().take(memoryview(body))
+    return {number: b"".join(part for to, part in parts if to == number) for number in (1, 2)}

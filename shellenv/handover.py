@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 
 from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
+from shellenv.frames import Frames
 from shellenv.shells import quote_posix
 
 VARIABLE = "SHELLENV_PIPE"
@@ -111,7 +112,8 @@ class _Courier:
                 stream.sendall(self.code)
                 stream.shutdown(socket.SHUT_WR)
             said = b"".join(iter(lambda: stream.recv(1 << 12), b""))
-        return said[8:].decode("utf-8", "replace").strip()
+        text = b"".join(part for _, part in Frames().take(memoryview(said)))
+        return text.decode("utf-8", "replace").strip()
 
     def _status(self, made: str) -> int:
         """The exit status, which the engine knows a little later; 0 if nobody can know."""
