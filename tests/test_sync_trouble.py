@@ -833,6 +833,22 @@ def test_what_is_put_in_the_place_of_a_file_while_that_is_replaced_is_kept(pair:
     assert contents(pair.here) == {b"2", b"theirs"}
 
 
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_a_sync_that_is_killed_while_a_place_is_empty_deletes_nothing_here(
+    pair: Pair, direction: str
+) -> None:
+    """Without perl, the old version is aside before the new one is there."""
+    a_draft_there(pair)
+    mv = 'case "$*" in *in/b*) kill -9 $PPID $$; esac; exec /usr/bin/mv "$@"'
+    with instead(pair, "perl", "exit 1"), instead(pair, "mv", mv), pytest.raises(ShellenvError):
+        pair.up()
+    assert not (pair.there / "b").exists()
+    pair.sync(direction)
+    assert contents(pair.here) == {b"2"}
+    pair.both()
+    assert contents(pair.there) == {b"2"}
+
+
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("traded", [False, True])
 def test_a_sync_that_is_killed_while_a_file_is_replaced_neither_loses_nor_copies_one(
