@@ -49,6 +49,7 @@ class Environment:
             "PATH": f"{user.base / 'bin'}:/usr/bin:/bin",
             "TERM": "xterm",
             "USER": user.name,
+            "LOGNAME": user.name,
         }
         write(
             self.home / ".config" / "shellenv" / "dockerutils.cfg",

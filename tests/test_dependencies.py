@@ -56,7 +56,7 @@ def test_what_the_user_adds_is_installed_with_the_rest(tmp_path: Path) -> None:
     found = find(str(tmp_path), "-r dev.txt -e '.[test]'\n pytest")
     assert [path for path, _ in found.contents] == ["dev.txt", "more.txt", "setup.py"]
     assert commands(found, uv=False, tools="")[-1] == f"{PIP} -e . -r dev.txt -e '.[test]' pytest"
-    assert str(found) == "more.txt, setup.py, -r dev.txt -e .[test] pytest"
+    assert found.task() == "installing more.txt, setup.py, -r dev.txt -e .[test] pytest"
     assert not find(str(tmp_path / "empty"), "pytest").empty
 
 

@@ -371,7 +371,7 @@ def test_images_of_files_that_are_long_gone_are_removed(project: Environment) ->
         return engine("image", "ls", "-f", label, "--format", form).split()
 
     def named(*options: str) -> str:
-        (name,) = re.findall(r"into (shellenv/api:\w+), once", said(project, *options))
+        (name,) = re.findall(r" in (shellenv/api:\w+), once", said(project, *options))
         return str(name)
 
     mine = f"{project.home.name}-mine:1"
@@ -396,7 +396,7 @@ def test_an_image_is_made_anew_when_that_is_asked_for(project: Environment) -> N
     first = project.ok("cat", "/made")
     text = said(project, "--recreate")
     assert "shellenv: making" in text
-    assert "shellenv: installing" in text
+    assert "shellenv: making the project importable in" in text
     assert project.ok("cat", "/made") != first
 
 
