@@ -886,6 +886,24 @@ def test_what_a_sync_replaces_is_kept_where_two_files_cannot_trade_places(pair: 
     assert contents(pair.here) == {b"2", b"unseen"}
 
 
+def test_why_a_file_at_the_dock_cannot_be_replaced_is_said(pair: Pair) -> None:
+    write(pair.here / "d" / "a", "1")
+    pair.started()
+    os.chown(pair.there / "d", 0, 0)
+    os.chown(pair.there / "d" / "a", 0, 0)
+    (pair.there / "d").chmod(0o1777)
+    bracket.sync(pair.context, pair.wish(), DOWN)
+    write(pair.here / "d" / "a", "2")
+    outcome = pair.sync_up()
+    assert outcome.failed == (b"d/a",)
+    assert outcome.problem
+    assert "Operation not permitted" in outcome.problem.message
+    assert contents(pair.there) == {b"1"}
+    (pair.there / "d").chmod(0o777)
+    assert pair.sync_up().sent == (b"d/a",)
+    assert contents(pair.there) == {b"2"}
+
+
 def test_changes_in_many_directories_need_one_program_to_replace_the_old_versions(
     pair: Pair,
 ) -> None:

@@ -42,7 +42,9 @@ replace() { # DIRECTORY NAME...
   for n; do
     new=$came$to/$n
     [ -e "$new" ] || [ -L "$new" ] || continue # it has gone on
-    [ -d "$n" ] && [ ! -L "$n" ] || mv -n -T -- "$n" "$was/r$to/$n" 2>/dev/null
+    if [ -L "$n" ] || { [ -e "$n" ] && [ ! -d "$n" ]; }; then
+      mv -n -T -- "$n" "$was/r$to/$n"
+    fi
     mv -n -T -- "$new" "$n"
   done
 }
