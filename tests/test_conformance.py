@@ -378,8 +378,10 @@ def test_what_is_stopped_can_be_killed(environment: Environment, input_: str) ->
         terminal.stop()
         terminal.type("kill %1")
         eventually(lambda: not environment.containers() and not pids(mark))
-        terminal.type("")  # the shell says so before a prompt
-        terminal.expect("Exit 7")
+        said = terminal.wait()
+        while "Exit 7" not in said:  # the shell says so before a prompt, once it knows
+            terminal.type("")
+            said += terminal.wait()
 
 
 def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment) -> None:
