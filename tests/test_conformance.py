@@ -378,10 +378,14 @@ def test_what_is_stopped_can_be_killed(environment: Environment, input_: str) ->
         terminal.stop()
         terminal.type("kill %1")
         eventually(lambda: not environment.containers() and not pids(mark))
-        said = terminal.wait()
-        while "Exit 7" not in said:  # the shell says so before a prompt, once it knows
-            terminal.type("")
-            said += terminal.wait()
+        said = [terminal.wait()]
+
+        def is_told() -> bool:
+            terminal.type("")  # the shell says so before a prompt, once it knows
+            said.append(terminal.wait())
+            return "Exit 7" in "".join(said)
+
+        eventually(is_told)
 
 
 def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment) -> None:
