@@ -536,6 +536,22 @@ def test_what_goes_before_it_is_brought_over_is_no_failure(pair: Pair, direction
     pair.both()
 
 
+@contextmanager
+def just_before_verifying(
+    monkeypatch: pytest.MonkeyPatch, edit: Callable[[], object]
+) -> Iterator[None]:
+    """Somebody edits when all has been brought there, and has not been looked at."""
+    verify = send.verify
+
+    def edit_first(*args: Any) -> send.Sent:
+        edit()
+        return verify(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(send, "verify", edit_first)
+        yield
+
+
 def test_what_grows_here_while_it_is_sent_is_no_conflict(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -546,15 +562,8 @@ def test_what_grows_here_while_it_is_sent_is_no_conflict(
         with open(pair.here / "a", "a") as stream:
             stream.write(", and more")
 
-    verify = send.verify
-
-    def grow_first(*args: Any) -> send.Sent:
-        grow()
-        return verify(*args)
-
     grow()
-    with monkeypatch.context() as patch:
-        patch.setattr(send, "verify", grow_first)
+    with just_before_verifying(monkeypatch, grow):
         outcome = meanwhile(pair, "up", grow)
     assert (outcome.sent, outcome.failed) == ((b"a",), ())
     assert not pair.down().did_anything
@@ -567,15 +576,12 @@ def test_what_is_written_there_while_something_grows_here_is_kept(
 ) -> None:
     pair.started(a="1", b="1")
     write(pair.here / "a", "1, and more")
-    verify = send.verify
 
-    def write_first(*args: Any) -> send.Sent:
+    def write_first() -> None:
         write(pair.here / "a", "1, and more and more")
         write(pair.there / "a", "unseen")
-        return verify(*args)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(send, "verify", write_first)
+    with just_before_verifying(monkeypatch, write_first):
         pair.up()
     pair.both()
     assert contents(pair.here) == {b"1", b"unseen", b"1, and more and more"}
@@ -607,14 +613,11 @@ def test_what_somebody_there_cuts_short_as_soon_as_it_has_come_is_kept(
     """It is not what had been written here by then, though all of it is here, too."""
     pair.started(a="1", b="1")
     write(pair.here / "a", "2, and more")
-    verify = send.verify
 
-    def cut_first(*args: Any) -> send.Sent:
+    def cut_first() -> None:
         write(pair.there / "a", "2")
-        return verify(*args)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(send, "verify", cut_first)
+    with just_before_verifying(monkeypatch, cut_first):
         pair.up()
     pair.both()
     assert contents(pair.here) == {b"1", b"2", b"2, and more"}

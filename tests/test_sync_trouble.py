@@ -181,10 +181,15 @@ def test_what_a_cut_off_sync_brought_is_not_taken_for_what_has_become_of_it_sinc
     assert (pair.there / "a").read_text() == "late"
 
 
-def test_a_directory_that_a_cut_off_sync_had_made_writable_is_as_it_was(pair: Pair) -> None:
+def with_a_closed_directory(pair: Pair) -> None:
+    """On both sides, with a file in it."""
     write(pair.here / "d" / "a", "1")
     (pair.here / "d").chmod(0o555)
     pair.started()
+
+
+def test_a_directory_that_a_cut_off_sync_had_made_writable_is_as_it_was(pair: Pair) -> None:
+    with_a_closed_directory(pair)
     write(pair.here / "d" / "a", "2")
     with killed_before_mv(pair):
         pair.up()
@@ -194,9 +199,7 @@ def test_a_directory_that_a_cut_off_sync_had_made_writable_is_as_it_was(pair: Pa
 
 
 def test_a_directory_whose_permissions_cannot_be_told_is_not_made_writable(pair: Pair) -> None:
-    write(pair.here / "d" / "a", "1")
-    (pair.here / "d").chmod(0o555)
-    pair.started()
+    with_a_closed_directory(pair)
     write(pair.here / "d" / "a", "2")
     with instead(pair, "stat", "exit 1"):
         assert pair.up().failed == (b"d/a",)
@@ -207,9 +210,7 @@ def test_a_directory_whose_permissions_cannot_be_told_is_not_made_writable(pair:
 def test_a_directory_here_that_a_cut_off_sync_had_made_writable_is_as_it_was(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(pair.here / "d" / "a", "1")
-    (pair.here / "d").chmod(0o555)
-    pair.started()
+    with_a_closed_directory(pair)
     write(pair.there / "d" / "a", "2")
     with cut_off_before_its_end(monkeypatch):
         pair.down()
@@ -235,9 +236,7 @@ def test_a_read_only_directory_that_a_cut_off_sync_has_made_here_is_as_it_is_the
 def test_a_directory_that_somebody_makes_writable_stays_it_though_a_sync_is_cut_off(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:
-    write(pair.here / "d" / "a", "1")
-    (pair.here / "d").chmod(0o555)
-    pair.started()
+    with_a_closed_directory(pair)
     changed, other = (pair.here, pair.there) if side == "here" else (pair.there, pair.here)
     (changed / "d").chmod(0o755)
     write(other / "d" / "a", "2")

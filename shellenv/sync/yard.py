@@ -204,14 +204,13 @@ class Yard:
         """
         while True:
             copy = self.beside(path)
-            above, _, name = copy.rpartition(b"/")
-            source_above, _, source_name = source.rpartition(b"/")
             try:
-                swap.place(self._writable(source_above), source_name, self._writable(above), name)
+                self._move(source, copy)
                 return copy
             except FileExistsError:
                 continue
             except OSError as error:
+                above = copy.rpartition(b"/")[0]
                 if error.errno not in _OBSTRUCTED or not above:
                     raise
                 path = above
@@ -232,13 +231,17 @@ class Yard:
 
     def restore(self, source: bytes, path: bytes) -> bytes:
         """Put something of ours back at `path`, or beside it if the place is taken."""
-        above, _, name = path.rpartition(b"/")
-        source_above, _, source_name = source.rpartition(b"/")
         try:
-            swap.place(self._writable(source_above), source_name, self._writable(above), name)
+            self._move(source, path)
             return path
         except OSError:
             return self.keep(source, path)
+
+    def _move(self, source: bytes, path: bytes) -> None:
+        """Rename `source` to `path`. Raises FileExistsError if there is something, and OSError."""
+        above, _, name = path.rpartition(b"/")
+        source_above, _, source_name = source.rpartition(b"/")
+        swap.place(self._writable(source_above), source_name, self._writable(above), name)
 
     def delete_directory(self, path: bytes) -> bool:
         """Remove a directory; False if something is in it. Raises OSError."""
