@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -424,7 +425,11 @@ def test_an_installed_project_is_the_one_that_is_edited(project: Environment) ->
     assert project.ok("thing-say", cwd="sub") == b"second\n"
     owners = {path.stat().st_uid for path in project.root.rglob("*")}
     assert owners <= {project.user.uid, 0}
-    assert (project.root / "thing.egg-info").stat().st_uid == project.user.uid
+    left = project.root / "thing.egg-info"
+    assert left.stat().st_uid == project.user.uid
+    shutil.rmtree(left)
+    said(project, "--recreate")
+    assert left.is_dir()
 
 
 def test_a_version_that_git_knows_is_known_where_there_is_no_git(project: Environment) -> None:

@@ -49,6 +49,18 @@ def thing(home: Home) -> Path:
     return root
 
 
+def test_what_an_install_leaves_in_the_project_comes_back_with_the_next(
+    home: Home, tool: str
+) -> None:
+    del tool
+    root = thing(home)
+    home.shellenv("setup-venv", cwd=root)
+    left = root / "thing.egg-info"
+    shutil.rmtree(left)
+    assert home.shellenv("setup-venv", cwd=root).status == 0
+    assert left.is_dir()
+
+
 def test_it_makes_an_environment_with_the_project_in_it(home: Home, tool: str) -> None:
     del tool
     root = thing(home)
