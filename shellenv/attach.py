@@ -22,7 +22,15 @@ from typing import Any
 from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
 from shellenv.frames import Frames
-from shellenv.supervisor import GRACE, PASSED_ON, End, has_terminal, next_signal, stop
+from shellenv.supervisor import (
+    GRACE,
+    PASSED_ON,
+    End,
+    has_terminal,
+    next_signal,
+    stop,
+    was_continued,
+)
 
 CHUNK = 1 << 18
 
@@ -332,7 +340,8 @@ class Attachment:
         """Stop as Ctrl-Z would have the command stopped, until we are continued."""
         with suppress(ShellenvError):
             self.hurried.post(f"{self.path}/pause")
-        stop()
+        if not was_continued():
+            stop()
         with suppress(ShellenvError):
             self.hurried.post(f"{self.path}/unpause")
 

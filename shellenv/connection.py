@@ -86,10 +86,11 @@ class Place(NamedTuple):
 
     def tell(self, command: str, *more: str) -> bool:
         """Tell the master something (ssh(1), -O); false if there is none, or if it cannot."""
-        from subprocess import DEVNULL, call
+        from shellenv.processes import subprocess
 
         words = [*self.ssh(), "-O", command, *more, "--", "dock"]  # any name will do
-        return call(words, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL) == 0
+        null = subprocess.DEVNULL
+        return subprocess.call(words, stdin=null, stdout=null, stderr=null) == 0
 
 
 def place(ctx: Context, dock: Dock) -> Place:

@@ -5,10 +5,9 @@ Aliases, hooks and secrets are not in it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
-from shellenv import state
+from shellenv import program, state
 from shellenv.context import Context
 from shellenv.plan import Plan, Venv, expand
 from shellenv.state import Log, Record
@@ -83,7 +82,7 @@ def _activated(env: Mapping[str, str], venv: Venv) -> dict[str, str]:
     """`env` after the activate script of `venv`; where bash cannot say, what such scripts do."""
     script = 'source "$0" >/dev/null 2>&1; exec env -0'
     command = ["bash", "--norc", "--noprofile", "-c", script, f"{venv.path}/bin/activate"]
-    output = _output(command, {**env, PROMPT: "1"})  # or it makes and exports a PS1
+    output = program.output(command, {**env, PROMPT: "1"})  # or it makes and exports a PS1
     if output is not None:
         words = output.decode("utf-8", "surrogateescape").split("\0")
         after = dict(word.split("=", 1) for word in words if "=" in word)
@@ -92,26 +91,6 @@ def _activated(env: Mapping[str, str], venv: Venv) -> dict[str, str]:
     plain = {**env, "VIRTUAL_ENV": venv.path, "PATH": _front(f"{venv.path}/bin", env)}
     plain.pop("PYTHONHOME", None)
     return plain
-
-
-def _output(command: list[str], env: Mapping[str, str]) -> bytes | None:
-    """What a program prints; None if it fails or there is none.
-
-    Without subprocess, whose import alone would take longer.
-    """
-    reader, writer = os.pipe()
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    actions = [(os.POSIX_SPAWN_DUP2, old, new) for new, old in enumerate((null, writer, null))]
-    try:
-        pid = os.posix_spawnp(command[0], command, env, file_actions=actions)
-    except OSError:
-        pid = 0
-    finally:
-        os.close(writer)
-        os.close(null)
-    with open(reader, "rb") as stream:
-        output = stream.read()
-    return output if pid and os.waitpid(pid, 0)[1] == 0 else None
 
 
 def _declined(ctx: Context, plan: Plan) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
 from shellenv import paths
 from shellenv.cli import printable
 from shellenv.config import Origin
 from shellenv.context import Context
 from shellenv.plan import Plan
+from shellenv.processes import subprocess
 from shellenv.shells import Shell
 
 READERS = {

@@ -135,7 +135,7 @@ class _Keeper:
 
     def have_watched(self) -> None:
         """See to it that there is a watchman."""
-        import subprocess
+        from shellenv.processes import subprocess
 
         if self.watchman is not None and self.watchman.poll() is None:
             return

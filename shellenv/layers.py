@@ -163,7 +163,8 @@ class Docker:
             words += [build.context]
             problem = f"cannot build {base.reference} from {build.dockerfile}"
         import shlex
-        import subprocess
+
+        from shellenv.processes import subprocess
 
         program = self.program()
         self.explain(shlex.join(["docker", *words]))

@@ -178,7 +178,7 @@ class Opener(NamedTuple):
             raise LinkError(problems.diagnose(done, name, self.settings(), client.limit))
 
     def _start_session(self) -> subprocess.Popen[bytes]:
-        import subprocess
+        from shellenv.processes import subprocess
 
         words = [*self.place.ssh("RequestTTY=no"), "--", self.dock.moniker, "sh"]
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Becoming a program as a shell's `exec` does, and saying why that cannot be."""
+"""Becoming a program as a shell's `exec` does, and saying why that cannot be; what one prints."""
 
 from __future__ import annotations
 
@@ -29,6 +29,27 @@ def become(argv: Sequence[str], env: Mapping[str, str]) -> int:
         what = error.strerror if isinstance(error, OSError) else error
         say(f"shellenv: cannot run {name}: {what}", "is it executable?")
         return 126
+
+
+def output(argv: Sequence[str], env: Mapping[str, str]) -> bytes | None:
+    """What a program prints; None if it fails or there is none.
+
+    Without subprocess, whose import alone would take longer; `processes` says why it is a fork.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            null = os.open(os.devnull, os.O_RDWR)
+            for new, old in enumerate((null, writer, null)):
+                os.dup2(old, new)
+            os.execvpe(argv[0], list(argv), env)
+        finally:
+            os._exit(127)
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        found = stream.read()
+    return found if os.waitpid(pid, 0)[1] == 0 else None
 
 
 def _exec(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:

@@ -33,7 +33,7 @@ def watch(
     Raises ShellenvError, after the last lines it said, if it fails (then with `hint`) or cannot be
     run. Whatever ends us meanwhile ends it and its children first.
     """
-    import subprocess
+    from shellenv.processes import subprocess
 
     try:
         child = subprocess.Popen(

@@ -75,11 +75,18 @@ def version(described: str) -> str:
 
 
 def _described(root: str, env: Mapping[str, str]) -> str:
-    from subprocess import DEVNULL, run
+    from shellenv.processes import subprocess
 
     words = ["git", "-C", root, "describe", "--tags", "--long", "--always", "--match", "*[0-9]*"]
     try:
-        done = run(words, env=dict(env), stdin=DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except OSError:  # there is no git
         return ""
     return done.stdout.strip()

@@ -74,7 +74,7 @@ class Running:
 
         It has no terminal, nor has what it starts (a jump's ssh): none can ask the user something.
         """
-        import subprocess
+        from shellenv.processes import subprocess
 
         # OpenSSH does not translate, but the C library's reasons ("Connection refused") it would
         env = {**ctx.surroundings, "LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
@@ -91,7 +91,7 @@ class Running:
 
     def finish(self, child: subprocess.Popen[bytes], limit: float) -> Done:
         """Wait for the end of what was started, for at most `limit` seconds."""
-        import subprocess
+        from shellenv.processes import subprocess
 
         try:
             out, err = child.communicate(timeout=max(limit, 0.01))
@@ -115,8 +115,9 @@ class Running:
         Without a limit it may ask at the terminal. With one, it is in a session of its own, so that
         no later Ctrl-C reaches it or what it has started for a jump.
         """
-        import subprocess
         import sys
+
+        from shellenv.processes import subprocess
 
         told = sys.stderr is not None and sys.stderr.isatty()  # to touch a security key, for one
         child = subprocess.Popen(

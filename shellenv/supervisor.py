@@ -52,15 +52,21 @@ def supervise(argv: Sequence[str], env: Mapping[str, str]) -> End:
     return _Supervisor(argv, env).run()
 
 
-def stop() -> bool:
-    """Stop this process as Ctrl-Z would, until it is continued. False if the kernel does not do it
-    because nobody would continue us (an orphaned process group: POSIX.1-2017, XBD 11.1.4). Other
-    threads must block SIGCONT: one that does not may take it, and we would wait for ever."""
+def stop(group: bool = False) -> bool:
+    """Stop this process as Ctrl-Z would, until it is continued, and with `group` all others of its
+    process group. False if the kernel does not do it because nobody would continue us (an orphaned
+    process group: POSIX.1-2017, XBD 11.1.4). Other threads must block SIGCONT: one that does not
+    may take it, and we would wait for ever.
+
+    A shell that sees the others stop may continue all of us before we have stopped. So ours is
+    pending by then, and SIGCONT takes it back."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT, signal.SIGTSTP})
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     try:
         # While it is blocked, so that it and one that is there already stop us once
         signal.raise_signal(signal.SIGTSTP)
+        if group:
+            os.killpg(0, signal.SIGTSTP)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
         stopped = signal.SIGCONT in signal.sigpending()
         if stopped:
@@ -69,6 +75,15 @@ def stop() -> bool:
     finally:
         signal.signal(signal.SIGTSTP, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def was_continued() -> bool:
+    """Has this process been continued since it was last told to stop? True once for each time.
+    SIGCONT must be blocked: the kernel then keeps it until SIGTSTP comes again."""
+    found = signal.SIGCONT in signal.sigpending()
+    if found:
+        signal.sigwait({signal.SIGCONT})
+    return found
 
 
 def leave(end: End) -> int:
@@ -99,7 +114,7 @@ class _Supervisor:
         # What was ignored when we were started stays so (nohup, `&` in a script).
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         watched |= {signal.SIGCHLD, signal.SIGALRM}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGCONT})
         # On some systems a signal whose default is to be ignored is lost even where it is blocked.
         handlers = {n: signal.signal(n, _nothing) for n in (signal.SIGCHLD, signal.SIGALRM)}
         try:
@@ -172,12 +187,13 @@ class _Supervisor:
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)
                 end = End(code if code >= 0 else 128 - code, max(-code, 0), self.interrupted)
-        if end is None and self._stopped() and stop():
+        if end is None and self._stopped() and (was_continued() or stop()):
             self._send(signal.SIGCONT)
         return end
 
     def _stopped(self) -> bool:
         """Has it stopped, with all its threads? False where nobody can know."""
+        was_continued()  # by what came before that
         for _ in range(2 if CAN_LOOK else 0):
             try:
                 found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG)
@@ -224,13 +240,16 @@ def has_terminal() -> bool:
 
 
 def next_signal(watched: set[Any]) -> tuple[int, bool]:
-    """The next signal, and whether it was sent to us: a terminal sends it to the whole group."""
+    """The next signal, and whether it was sent to us: a terminal sends it to the whole group.
+    A stop that we have sent ourselves (`stop`) is passed over."""
     wait: Any = getattr(signal, "sigwaitinfo", None)
     if wait is None:  # macOS
         number = signal.sigwait(watched)
         return number, number not in (signal.SIGINT, signal.SIGQUIT)
-    found = wait(watched)
-    return found.si_signo, found.si_code <= SI_USER
+    while True:
+        found = wait(watched)
+        if found.si_signo != signal.SIGTSTP or found.si_pid != os.getpid():
+            return found.si_signo, found.si_code <= SI_USER
 
 
 def _children(parent: int) -> list[int]:

@@ -44,6 +44,9 @@ HASTE = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 CTRL_Z = b"\x1a"
 
+STOPPED = 255
+"""The notice, as if it were a signal's, that the command has stopped."""
+
 IDLE = 2.0
 """How often (s) to look else: the command may stop by itself."""
 
@@ -94,9 +97,12 @@ class _Terminal(Attachment):
     def react(self, number: int, sent: int) -> None:
         if number == signal.SIGWINCH:
             self._tell_size()
-        elif number == signal.SIGTSTP and not self.has_stopped:
-            self.kill(number, group=not sent)
-            os.write(self.word, b"z")  # the watcher says whether it has stopped
+        elif number == STOPPED:
+            self.suspend()
+        elif number == signal.SIGTSTP:
+            if not self.has_stopped:
+                self.kill(number, group=not sent)
+                os.write(self.word, b"z")  # the watcher says whether it has stopped
         else:
             super().react(number, sent)
 
@@ -105,11 +111,11 @@ class _Terminal(Attachment):
             os.write(self.word, b"z")
 
     def suspend(self) -> None:
+        """Stop our process group, as a terminal does, until we are continued."""
         self._give_terminal()
-        stop()
+        stop(group=True)
         self.look_around()
         self._tell_size()
-        self.has_stopped = False
         os.write(self.word, b"g")
 
     def _take_terminal(self) -> None:
@@ -147,8 +153,8 @@ class _Terminal(Attachment):
             time.sleep(next(pauses))
 
     def _look(self, watcher: socket.socket) -> None:
-        """Whenever the command has stopped, send SIGTSTP to our process group, as a terminal does;
-        and have it go on when we do. Ends when the watcher does."""
+        """Give notice whenever the command has stopped, and have it go on when we do. Ends when the
+        watcher does."""
         pauses, said = iter(HASTE), b""
         while not self.done:
             if not said and select.select([self.words], [], [], next(pauses, IDLE))[0]:
@@ -159,8 +165,8 @@ class _Terminal(Attachment):
             said, state = b"", watcher.recv(1 << 12)
             if not state:
                 return
-            if state.endswith(b"T\n") and not self.done:
-                self.has_stopped = True
-                os.killpg(0, signal.SIGTSTP)
+            self.has_stopped = state.endswith(b"T\n")
+            if self.has_stopped:
+                os.write(self.notices, bytes((STOPPED, 0)))
                 while b"g" not in said:
                     said = os.read(self.words, 1 << 12)

@@ -401,6 +401,25 @@ def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment)
         terminal.wait()
 
 
+@pytest.mark.parametrize("input_", ["", "</dev/null"], ids=["terminal", "no terminal"])
+def test_an_fg_right_after_ctrl_z_continues_all_of_the_job(
+    environment: Environment, input_: str
+) -> None:
+    """What started the run has stopped before the run has, and may be continued before it."""
+    code = "while :; do echo tick; sleep 0.05; done"
+    line = f"{environment.words('bash', '-c', code)} {input_}"
+    with environment.terminal() as terminal:
+        terminal.type(f"sh -c {shlex.quote(line + '; echo and back')}; fg; fg; fg; fg; fg")
+        for _ in range(5):
+            terminal.expect("tick\r\ntick")
+            terminal.press("z")
+            terminal.expect("Stopped")
+        terminal.expect("tick\r\ntick")
+        terminal.press("c")
+        terminal.wait()
+    eventually(lambda: not environment.containers())
+
+
 def test_ctrl_z_stops_a_pipeline_whose_reader_takes_nothing(environment: Environment) -> None:
     reader = "(read -r line; echo begin; exec sleep 1000)"
     with environment.terminal() as terminal:

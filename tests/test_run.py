@@ -302,6 +302,26 @@ def test_a_stop_that_is_asked_for_twice_needs_one_fg() -> None:
     child.close(force=True)
 
 
+HASTY = """import os, signal
+from shellenv import supervisor
+class Hasty(supervisor._Supervisor):
+    def _stopped(self):
+        found = super()._stopped()
+        if found:
+            os.killpg(0, signal.SIGCONT)
+        return found
+Hasty(["sh", "-c", "kill -s STOP $$; :"], os.environ).run()
+"""
+
+
+def test_a_shell_that_continues_us_before_we_have_stopped_needs_no_second_fg() -> None:
+    child = pexpect.spawn("bash --norc -i", encoding="utf-8", timeout=TIMEOUT)
+    child.sendline(f"'{sys.executable}' -c '{HASTY}'; echo status=$?.")
+    child.expect([r"status=0\.", r"status=\d+\."])
+    assert child.after == "status=0."
+    child.close(force=True)
+
+
 @pytest.fixture(scope="module")
 def container(somebody: User, images: Images) -> Iterator[Environment]:
     environment = Environment("docker", somebody, images)

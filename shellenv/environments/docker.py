@@ -314,14 +314,13 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
 
 def _create(argv: list[str], env: dict[str, str]) -> None:
     """`docker create`, which says itself what is wrong. Raises ShellenvError if something is."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
-    pid = os.posix_spawn(argv[0], argv, env, file_actions=actions)
-    os.close(null)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if status == -signal.SIGINT:
+    from shellenv.processes import subprocess
+
+    null = subprocess.DEVNULL
+    done = subprocess.run(argv, env=env, stdin=null, stdout=null, check=False)
+    if done.returncode == -signal.SIGINT:
         raise KeyboardInterrupt
-    if status:
+    if done.returncode:
         raise ShellenvError("docker could not make the container", "it says above why")
 
 

@@ -24,7 +24,7 @@ class Channel:
     Raises ShellenvError without ssh."""
 
     def __init__(self, ssh: Sequence[str]) -> None:
-        import subprocess
+        from shellenv.processes import subprocess
 
         self._errors = files.unnamed()
         self.ssh = tuple(ssh)

@@ -134,7 +134,7 @@ def must_trust(names: Iterable[bytes], env: dict[str, str]) -> bool:
     """
     if not any(b"\\" in name and set(name) & set(b"*?[") for name in names):
         return False
-    import subprocess
+    from shellenv.processes import subprocess
 
     done = subprocess.run(["rsync", "--help"], env=env, capture_output=True, check=False)
     return b"--trust-sender" in done.stdout
@@ -193,7 +193,8 @@ def _at_work(
     """An rsync, which ends at the latest with the `with` statement: also where Ctrl-C comes while
     it is being started, and nobody would know of it. Raises ShellenvError if there is none."""
     import signal
-    import subprocess
+
+    from shellenv.processes import subprocess
 
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     child = None
@@ -225,7 +226,7 @@ def _at_work(
 
 def _check_version(env: dict[str, str]) -> None:
     """Raise ShellenvError if the rsync here is too old, or none of Samba's."""
-    import subprocess
+    from shellenv.processes import subprocess
 
     done = subprocess.run(["rsync", "--version"], env=env, capture_output=True, check=False)
     line = os.fsdecode(done.stdout or done.stderr).partition("\n")[0].strip()

@@ -39,7 +39,7 @@ def scan(root: bytes, rules: Rules, path: str = os.defpath) -> Tree:
 
 def _found(root: bytes, rules: Rules, path: str) -> list[bytes] | None:
     """The records by GNU find, which is several times faster; None if there is none."""
-    import subprocess
+    from shellenv.processes import subprocess
 
     said = b""
     for _ in range(3):  # a directory may go while find looks into it
