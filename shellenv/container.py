@@ -25,7 +25,8 @@ class Container(NamedTuple):
     """What to make.
 
     `command` is empty for the image's own. `labels` and `driver` (docker's log driver) tie it to a
-    run; `keep` it when it has ended. `more` are options that only the docker CLI can read.
+    run; `keep` it when it has ended. `groups` are the user's besides the image's. `more` are
+    options that only the docker CLI can read.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Container(NamedTuple):
     stdin: bool
     tty: bool
     keep: bool
+    groups: tuple[int, ...] = ()
     more: tuple[str, ...] = ()
 
 
@@ -57,6 +59,7 @@ def words(wanted: Container, is_secret: Callable[[str], bool], by_hand: bool = F
             found += ["--label", f"{name}={value}"]
     for mount in wanted.mounts:
         found += mount_words(mount)
+    found += group_words(wanted.groups)
     found += ["--workdir", wanted.workdir, *wanted.more]
     for name, value in wanted.env.items():
         found += ["-e", name if is_secret(name) else f"{name}={value}"]
@@ -79,6 +82,7 @@ def body(wanted: Container) -> dict[str, Any]:
         "AttachStderr": True,
         "HostConfig": {
             "AutoRemove": not wanted.keep,
+            "GroupAdd": [str(group) for group in wanted.groups],
             "Init": True,
             "ShmSize": SHARED_GIB << 30,
             "LogConfig": {"Type": wanted.driver},
@@ -93,6 +97,11 @@ def body(wanted: Container) -> dict[str, Any]:
             ],
         },
     }
+
+
+def group_words(groups: tuple[int, ...]) -> list[str]:
+    """The docker options for groups."""
+    return [word for group in groups for word in ("--group-add", str(group))]
 
 
 def mount_words(mount: Mount, strict: bool = False) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellenv import dependencies, dockerfile, files, installation, scm
 from shellenv.baseimage import Base, component, own_images
-from shellenv.container import Mount, mount_words
+from shellenv.container import Mount, group_words, mount_words
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
 from shellenv.progress import watch
@@ -63,6 +63,7 @@ class Recipe(NamedTuple):
     """What an image is made from, besides its base.
 
     `root` is the project's directory, `source` mounts it at `target`, `home` is the user's.
+    `groups` are those of the user that may write there.
     """
 
     project: str
@@ -75,6 +76,7 @@ class Recipe(NamedTuple):
     source: Mount
     home: Mount
     indexes: Mapping[str, str]
+    groups: tuple[int, ...] = ()
 
 
 class Image(NamedTuple):
@@ -240,7 +242,7 @@ def _second(engine: Engine, recipe: Recipe, docker: Docker, first: Image, tag: s
     script = _exports(given) + "\n".join(lines) + "\n"
     words = ["--user", f"{account.uid}:{account.gid}", "--workdir", recipe.target]
     words += ["--entrypoint", "sh", *mount_words(recipe.source), *mount_words(recipe.home)]
-    words += [first.tag, "-s"]
+    words += [*group_words(recipe.groups), first.tag, "-s"]
     changes = [f'ENTRYPOINT ["{PREFIX}/enter"]', "CMD []"]
     title = recipe.dependencies.task()
     return _kept(engine, docker, words, script, title, tag, changes)

@@ -3,6 +3,7 @@ in test_conformance.py."""
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import shutil
@@ -696,6 +697,21 @@ def test_the_printed_command_line_does_the_same_by_hand(project: Environment) ->
     by_hand = run([*project.as_user(), "sh", "-c", line], project.env, project.root)
     assert by_hand.stdout == run([*argv, *words], project.env, project.root).stdout
     assert by_hand.status == 0
+
+
+def test_a_project_of_a_group_can_be_written_by_who_is_in_it(project: Environment) -> None:
+    user = project.user
+    group = grp.getgrnam("docker").gr_gid  # the user's second one
+    write(project.root / "setup.py", "from setuptools import setup; setup(name='team')\n")
+    os.chown(project.root, 0, group)
+    project.root.chmod(0o2775)
+    try:
+        done = project.run("sh", "-c", "touch made && stat -c %g made")
+        assert (done.status, done.stdout) == (0, b"%d\n" % group), done
+        assert list(project.root.glob("*.egg-info"))
+    finally:
+        os.chown(project.root, user.uid, user.gid)
+        project.root.chmod(0o755)
 
 
 def test_print_makes_nothing_and_says_so(project: Environment) -> None:

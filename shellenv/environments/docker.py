@@ -122,6 +122,7 @@ class Docker:
             source=self.project,
             home=self.home,
             indexes=indexes.variables(scene.ctx, found, {**scene.planned(), **scene.given()}),
+            groups=self.place.groups,
         )
 
     def _container(self, image: Image) -> Container:
@@ -139,6 +140,7 @@ class Docker:
             stdin=self.streams.stdin,
             tty=self.streams.tty,
             keep=not self.transient,
+            groups=self.place.groups,
             more=tuple(self._more()),
         )
 
@@ -308,8 +310,16 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
         uid=os.getuid(),
         gid=os.getgid(),
         home=scene.ctx.home or "",
+        groups=_groups(scene.project.root),
     )
     return Docker(scene, place)
+
+
+def _groups(root: str) -> tuple[int, ...]:
+    """The group of the project's directory, where that is one of the user's besides their own: not
+    all of them, because those have no names in an image."""
+    group = os.stat(root).st_gid
+    return (group,) if group != os.getgid() and group in os.getgroups() else ()
 
 
 def _create(argv: list[str], env: dict[str, str]) -> None:

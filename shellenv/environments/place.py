@@ -19,8 +19,9 @@ class Place(NamedTuple):
 
     `host` is the engine's address (as in DOCKER_HOST), `name` what people call it, `source` the
     project's directory on the engine's machine, where `uid` and `gid` are the user's and `home` is
-    their home directory; `elsewhere`: that is not this machine. `before` and `after` bracket
-    everything that uses that directory; `after` is called if `before` returned, whatever came then.
+    their home directory; `groups` are others of theirs that the directory needs; `elsewhere`: that
+    is not this machine. `before` and `after` bracket everything that uses that directory; `after`
+    is called if `before` returned, whatever came then.
     `driver` is docker's log driver: `none` keeps no output. `noted` is told the container's name
     before a run that goes on if the connection to the engine is lost, and `seen` once its end was
     seen; None where a container lives no longer than the run.
@@ -32,6 +33,7 @@ class Place(NamedTuple):
     uid: int
     gid: int
     home: str
+    groups: tuple[int, ...] = ()
     elsewhere: bool = False
     before: Callable[[], None] = _nothing
     after: Callable[[], None] = _nothing
