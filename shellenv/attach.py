@@ -7,7 +7,6 @@ without end. What is different at a terminal is in `terminal`.
 
 from __future__ import annotations
 
-import _thread
 import errno
 import os
 import select
@@ -27,9 +26,10 @@ from shellenv.supervisor import (
     PASSED_ON,
     End,
     has_terminal,
+    in_thread,
     next_signal,
+    note_continued,
     stop,
-    was_continued,
 )
 
 CHUNK = 1 << 18
@@ -105,6 +105,7 @@ class Attachment:
         self.backlog: list[tuple[int, memoryview]] = []  # what is written after that
         self.told_to_end = False
         self.interrupted = self.done = self.hung_up = False
+        self.heard = True  # is there somebody to type for?
         self.deaf_since = 0.0
         self.deadline = 0.0
         self.had_terminal = has_terminal()
@@ -113,8 +114,9 @@ class Attachment:
     def run(self) -> End:
         watched = {getattr(signal, name) for name in self.SIGNALS}
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGCONT})
-        listener = _thread.start_new_thread(self._listen, (watched,))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+        handler = signal.signal(signal.SIGCONT, self._continued)
+        listener = in_thread(self._listen, watched)
         condition = "removed" if self.removed else "next-exit"
         try:
             with (
@@ -131,6 +133,7 @@ class Attachment:
             if self.hung_up:  # it comes once more when the shell has ended, too
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_kill(listener, signal.SIGUSR1)
+            signal.signal(signal.SIGCONT, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def begin(self) -> None:
@@ -161,6 +164,10 @@ class Attachment:
             number, sent = next_signal({*watched, signal.SIGUSR1})
             os.write(self.notices, bytes((number, sent)))
 
+    def _continued(self, *_: object) -> None:
+        note_continued()
+        os.write(self.notices, bytes((signal.SIGCONT, 0)))
+
     def _pump(self, streams: socket.socket, ending: socket.socket) -> End:
         streams.setblocking(False)
         open_streams, status, ended = True, b"", False
@@ -174,7 +181,7 @@ class Attachment:
                 poll.register(streams, events)
             if not ended:
                 poll.register(ending, select.POLLIN)
-                if self.stdin is not None and not self.to_send and self.may_read():
+                if self.stdin is not None and not self.to_send and self.may_read() and self.heard:
                     poll.register(self.stdin, select.POLLIN)
             ready = poll.poll(GRACE * 1000 if ended else self._patience())
             if ended and not ready and (self.told_to_end or not self.writing):
@@ -191,7 +198,7 @@ class Attachment:
                         self._send(streams)
                     if event & ~select.POLLOUT:
                         open_streams = self._receive(streams)
-                elif fd == self.stdin:
+                elif fd == self.stdin and self.may_read():  # the shell may have gone on since
                     self._read(streams)
         return self._ended(status)
 
@@ -267,7 +274,7 @@ class Attachment:
     def _write_backlog(self) -> None:
         if self.backlog and not self.writing:
             self.writing = True
-            _thread.start_new_thread(self._write, (self.backlog,))
+            in_thread(self._write, self.backlog)
             self.backlog = []
 
     def take(self, view: memoryview) -> list[tuple[int, memoryview]]:
@@ -316,6 +323,7 @@ class Attachment:
         """Pass a signal on, which was `sent` to us alone, or came from our terminal."""
         if number == signal.SIGTSTP:
             self.suspend()
+        if number in (signal.SIGTSTP, signal.SIGCONT):
             return
         self.interrupted |= number == signal.SIGINT
         self.told_to_end |= number in ENDING_SIGNALS
@@ -326,7 +334,7 @@ class Attachment:
 
     def kill(self, number: int, group: bool = False) -> None:
         """Send a signal to the command's first process, or to all of its process `group`."""
-        _thread.start_new_thread(self._kill, (number, group))  # see PATIENCE
+        in_thread(self._kill, number, group)  # see PATIENCE
 
     def _kill(self, number: int, group: bool) -> None:
         with suppress(ShellenvError):  # it has ended; a lost connection is told otherwise
@@ -340,14 +348,13 @@ class Attachment:
         """Stop as Ctrl-Z would have the command stopped, until we are continued."""
         with suppress(ShellenvError):
             self.hurried.post(f"{self.path}/pause")
-        if not was_continued():
-            stop()
+        stop()
         with suppress(ShellenvError):
             self.hurried.post(f"{self.path}/unpause")
 
     def _patience(self) -> int | None:
         """How long to wait for something to happen, in milliseconds."""
-        waiting = self.deadline or self.deaf_since or not self.may_read()
+        waiting = self.deadline or self.deaf_since or not self.heard or not self.may_read()
         return 200 if waiting else None
 
     def look_around(self) -> None:

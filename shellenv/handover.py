@@ -8,8 +8,6 @@ an `exec`, through a named pipe there, into the shell that is about to become th
 
 from __future__ import annotations
 
-import _thread
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
 from shellenv.frames import Frames
 from shellenv.shells import quote_posix
+from shellenv.supervisor import in_thread
 
 VARIABLE = "SHELLENV_PIPE"
 """It tells a container's shell to wait for secrets, and where they come."""
@@ -48,10 +47,7 @@ def handing_over(
         yield
         return
     courier = _Courier(engine, container, values, remove)
-    # Signals are for the thread that stays with the run
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    _thread.start_new_thread(courier.run, ())
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    in_thread(courier.run)
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ reach us, and a pipeline stays one. What was sent to us alone is passed on.
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -55,35 +56,51 @@ def supervise(argv: Sequence[str], env: Mapping[str, str]) -> End:
 def stop(group: bool = False) -> bool:
     """Stop this process as Ctrl-Z would, until it is continued, and with `group` all others of its
     process group. False if the kernel does not do it because nobody would continue us (an orphaned
-    process group: POSIX.1-2017, XBD 11.1.4). Other threads must block SIGCONT: one that does not
-    may take it, and we would wait for ever.
+    process group: POSIX.1-2017, XBD 11.1.4). Other threads must block SIGCONT (`in_thread`).
 
     A shell that sees the others stop may continue all of us before we have stopped. So ours is
-    pending by then, and SIGCONT takes it back."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT, signal.SIGTSTP})
+    pending first, where SIGCONT takes it back; whether that had come before, its handler knows."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    noting = signal.signal(signal.SIGCONT, note_continued)
     try:
         # While it is blocked, so that it and one that is there already stop us once
         signal.raise_signal(signal.SIGTSTP)
-        if group:
+        if _continued:
+            signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # nor does what is pending count any more
+        elif group:
             os.killpg(0, signal.SIGTSTP)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
-        stopped = signal.SIGCONT in signal.sigpending()
-        if stopped:
-            signal.sigwait({signal.SIGCONT})
-        return stopped
+        return was_continued()
     finally:
+        signal.signal(signal.SIGCONT, noting)
         signal.signal(signal.SIGTSTP, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+_continued = False
+
+
+def note_continued(*_: object) -> None:
+    """A handler of SIGCONT. (Pending, it would be lost when the next stop comes.)"""
+    global _continued
+    _continued = True
+
+
 def was_continued() -> bool:
-    """Has this process been continued since it was last told to stop? True once for each time.
-    SIGCONT must be blocked: the kernel then keeps it until SIGTSTP comes again."""
-    found = signal.SIGCONT in signal.sigpending()
-    if found:
-        signal.sigwait({signal.SIGCONT})
+    """Has this process been continued since it was last asked, or told to stop (`next_signal`)?"""
+    global _continued
+    found, _continued = _continued, False
     return found
+
+
+def in_thread(function: Callable[..., None], *args: Any) -> int:
+    """Run a function in a thread, and leave all signals to this one; the thread's number."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return _thread.start_new_thread(function, args)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave(end: End) -> int:
@@ -114,9 +131,10 @@ class _Supervisor:
         # What was ignored when we were started stays so (nohup, `&` in a script).
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         watched |= {signal.SIGCHLD, signal.SIGALRM}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGCONT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
         # On some systems a signal whose default is to be ignored is lost even where it is blocked.
         handlers = {n: signal.signal(n, _nothing) for n in (signal.SIGCHLD, signal.SIGALRM)}
+        handlers[signal.SIGCONT] = signal.signal(signal.SIGCONT, note_continued)
         try:
             self.prctl(PR_SET_CHILD_SUBREAPER, 1)
             self._start(before)
@@ -187,7 +205,7 @@ class _Supervisor:
             if pid == self.pid:
                 code = os.waitstatus_to_exitcode(status)
                 end = End(code if code >= 0 else 128 - code, max(-code, 0), self.interrupted)
-        if end is None and self._stopped() and (was_continued() or stop()):
+        if end is None and self._stopped() and stop():
             self._send(signal.SIGCONT)
         return end
 
@@ -248,7 +266,10 @@ def next_signal(watched: set[Any]) -> tuple[int, bool]:
         return number, number not in (signal.SIGINT, signal.SIGQUIT)
     while True:
         found = wait(watched)
-        if found.si_signo != signal.SIGTSTP or found.si_pid != os.getpid():
+        if found.si_signo != signal.SIGTSTP:
+            return found.si_signo, found.si_code <= SI_USER
+        if found.si_pid != os.getpid():
+            was_continued()
             return found.si_signo, found.si_code <= SI_USER
 
 

@@ -1,15 +1,15 @@
 """A container at a terminal, which is the command's for as long as the run is in the foreground.
 
 What is typed goes there as it is, Ctrl-C too: the container has a terminal of its own, which makes
-signals of it. But one thing is not done there. A program that stops in a container leaves nobody to
-come back to: its parent there is an init which does not notice. So somebody looks, and then stops
-us here, as the user's shell expects. `fg` makes both go on, and so does `bg`, after which the
-terminal is the shell's: nothing is read from it until it is ours again.
+signals of it (once the command is there: before, they would be lost, so keys wait). But one thing
+is not done there. A program that stops in a container leaves nobody to come back to: its parent
+there is an init which does not notice. So somebody looks, and then stops us here, as the user's
+shell expects. `fg` makes both go on, and so does `bg`, after which the terminal is the shell's:
+nothing is read from it until it is ours again.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import select
 import signal
@@ -20,10 +20,10 @@ import tty
 from contextlib import suppress
 from itertools import chain, repeat
 
-from shellenv.attach import Attachment
+from shellenv.attach import CHUNK, PATIENCE, Attachment
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import PASSED_ON, End, stop
+from shellenv.supervisor import PASSED_ON, End, in_thread, stop, was_continued
 
 WATCH = """until read -r first rest </proc/1/task/1/children; [ "$first" ]; do
   sleep 0.02
@@ -42,10 +42,10 @@ child is, and starts no program as long as it waits."""
 HASTE = (0.05, 0.1, 0.2, 0.4, 0.8)
 """How long (s) to wait before each look after Ctrl-Z was typed."""
 
-CTRL_Z = b"\x1a"
+CTRL_D, CTRL_Z = b"\x04", b"\x1a"
 
-STOPPED = 255
-"""The notice, as if it were a signal's, that the command has stopped."""
+STOPPED, THERE = 255, 254
+"""The notices, as if they were signals', that the command has stopped, and that it is there."""
 
 IDLE = 2.0
 """How often (s) to look else: the command may stop by itself."""
@@ -68,25 +68,30 @@ class _Terminal(Attachment):
     def __init__(self, engine: Engine, name: str, removed: bool) -> None:
         super().__init__(engine, name, True, removed)
         self.modes = termios.tcgetattr(0)
+        self.raw: object = None  # its modes when it is ours
         self.is_ours = False
-        self.has_stopped = False
+        self.has_stopped = self.asked = self.heard = False
         self.words, self.word = os.pipe()  # for the watch: `z`, Ctrl-Z was typed; `g`, go on
 
     def begin(self) -> None:
         signal.signal(signal.SIGWINCH, lambda *_: None)  # what is ignored may be lost
-        self.look_around()
+        if self.may_read():
+            self._take_terminal()
 
     def begun(self) -> None:
         self._tell_size()
-        _thread.start_new_thread(self._watch, ())
+        in_thread(self._watch)
+        self.unheard_until = time.monotonic() + PATIENCE
 
     def end(self) -> None:
         self._give_terminal()
 
     def look_around(self) -> None:
         super().look_around()
+        self.heard = self.heard or time.monotonic() > self.unheard_until
         if not self.is_ours and self.may_read():
             self._take_terminal()
+            self._tell_size()
 
     def take(self, view: memoryview) -> list[tuple[int, memoryview]]:
         return [(1, view)] if view else []
@@ -99,10 +104,15 @@ class _Terminal(Attachment):
             self._tell_size()
         elif number == STOPPED:
             self.suspend()
+        elif number == THERE:
+            self.heard = True
         elif number == signal.SIGTSTP:
             if not self.has_stopped:
+                self.asked = True
                 self.kill(number, group=not sent)
                 os.write(self.word, b"z")  # the watcher says whether it has stopped
+        elif number == signal.SIGCONT:  # meanwhile the shell may have changed it, or has it
+            self.is_ours = False
         else:
             super().react(number, sent)
 
@@ -113,17 +123,32 @@ class _Terminal(Attachment):
     def suspend(self) -> None:
         """Stop our process group, as a terminal does, until we are continued."""
         self._give_terminal()
+        if not self.asked:
+            was_continued()  # by somebody who has not seen us stop
+        self.asked = False
         stop(group=True)
         self.look_around()
-        self._tell_size()
         os.write(self.word, b"g")
 
     def _take_terminal(self) -> None:
         """Have each key come to us as it is typed."""
         with suppress(termios.error, OSError):
-            self.modes = termios.tcgetattr(0)
+            modes = termios.tcgetattr(0)
+            if modes != self.raw:  # else a shell has restored what we had when something stopped us
+                self.modes = modes
+            self._take_lines()
             tty.setraw(0, termios.TCSANOW)
+            self.raw = termios.tcgetattr(0)
         self.is_ours = True
+
+    def _take_lines(self) -> None:
+        """Take what was typed ahead as lines: as keys, a Ctrl-D among them would be a NUL."""
+        there = select.poll()
+        there.register(0, select.POLLIN)
+        while self.modes[3] & termios.ICANON and there.poll(0) == [(0, select.POLLIN)]:
+            line = os.read(0, CHUNK)
+            end = b"" if line.endswith(b"\n") else CTRL_D
+            self.to_send = memoryview(bytes(self.to_send) + line + end)
 
     def _give_terminal(self) -> None:
         """Have the terminal as it was, unless it is somebody else's by now."""
@@ -165,6 +190,8 @@ class _Terminal(Attachment):
             said, state = b"", watcher.recv(1 << 12)
             if not state:
                 return
+            if not self.heard:
+                os.write(self.notices, bytes((THERE, 0)))
             self.has_stopped = state.endswith(b"T\n")
             if self.has_stopped:
                 os.write(self.notices, bytes((STOPPED, 0)))

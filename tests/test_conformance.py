@@ -12,6 +12,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -417,6 +418,100 @@ def test_an_fg_right_after_ctrl_z_continues_all_of_the_job(
         terminal.expect("tick\r\ntick")
         terminal.press("c")
         terminal.wait()
+    eventually(lambda: not environment.containers())
+
+
+def test_what_is_stopped_and_continued_at_once_goes_on(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", "echo begin; sleep 2; echo got there"))
+        terminal.expect("\r\nbegin")
+        run = os.tcgetpgrp(terminal.child.child_fd)
+        os.kill(run, signal.SIGTSTP)
+        os.kill(run, signal.SIGCONT)
+        terminal.expect("\r\ngot there")
+        terminal.wait()
+        assert terminal.status() == 0
+
+
+def test_a_stop_that_nobody_can_notice_changes_nothing_for_who_types(
+    environment: Environment,
+) -> None:
+    code = "echo begin; read -r line; echo got $line.; read -rs line; echo and $line."
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\nbegin")
+        for command in ("bg", "fg"):
+            os.killpg(os.tcgetpgrp(terminal.child.child_fd), signal.SIGSTOP)
+            terminal.wait()
+            terminal.type(command)
+            if command == "bg":  # what is typed is the shell's
+                for _ in range(3):
+                    terminal.type("echo it is $((6 * 7)).")
+                    terminal.expect("\r\nit is 42.\r\n")
+                terminal.type("fg")
+            terminal.expect("\r\nrun-shell")
+            time.sleep(0.5)
+        terminal.type("one")
+        assert terminal.expect("got one.").count("one") == 1
+        terminal.type("two")
+        assert "two" not in terminal.expect("and two.")
+        terminal.wait()
+        assert terminal.status() == 0
+
+
+def test_a_window_that_changed_in_the_background_has_its_size_in_the_foreground(
+    environment: Environment,
+) -> None:
+    code = "echo begin; read -r line; stty size"
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("bash", "-c", code))
+        terminal.expect("\r\nbegin")
+        terminal.stop()
+        terminal.type("bg")
+        terminal.wait()
+        terminal.child.setwinsize(44, 888)
+        terminal.type("fg")
+        terminal.expect("\r\nrun-shell")
+        time.sleep(1)
+        terminal.type("")
+        terminal.expect("\n44 888\r")
+
+
+def test_the_end_of_input_may_be_typed_ahead(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        terminal.type(environment.words("sh", "-c", "cat; echo over"))
+        terminal.expect(f"shellenv: {environment.name}: ")
+        terminal.child.send("line\n\x04")
+        terminal.expect("\r\nover")
+        terminal.wait()
+
+
+def test_ctrl_c_before_the_command_is_there_is_not_lost(environment: Environment) -> None:
+    line = environment.words("bash", "-c", "echo begin; sleep 1000")
+    with environment.terminal() as terminal:
+        for _ in range(3):
+            terminal.type(line)
+            terminal.expect(f"shellenv: {environment.name}: ")
+            if environment.name != "venv":  # once keys go there, it is started
+                eventually(lambda: not _echoes(terminal.child.child_fd))
+            terminal.press("c")
+            terminal.wait()
+            assert terminal.status() == 130
+    eventually(lambda: not environment.containers())
+
+
+def _echoes(terminal: int) -> bool:
+    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+
+def test_ctrl_c_ends_a_loop_whatever_the_run_is_at(environment: Environment) -> None:
+    with environment.terminal() as terminal:
+        for pause in (0, 0.1, 0.3):
+            terminal.type(f"for n in 1 2; do echo round$n; {environment.words('sleep', '1')}; done")
+            terminal.expect(f"shellenv: {environment.name}: ")
+            time.sleep(pause)
+            terminal.press("c")
+            assert "round2" not in terminal.wait()
     eventually(lambda: not environment.containers())
 
 
