@@ -1,5 +1,5 @@
 """`python -m shellenv`."""
 
-from shellenv.cli import program
+from shellenv.start import program
 
 program()

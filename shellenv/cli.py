@@ -245,7 +245,10 @@ def program() -> NoReturn:
         import gc
 
         gc.disable()
-    status = main()
+    try:
+        status = main()
+    except KeyboardInterrupt:  # once more, while the end was told
+        status = _interrupted(sys.argv[1:])
     if waiting:
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError):  # closed, or nobody reads it
@@ -261,17 +264,19 @@ def main(argv: list[str] | None = None) -> int:
     wrong usage; 130 interrupted. A reader of stdout that goes away ends the run with 1, silently.
     Never raises, and shows no traceback unless SHELLENV_DEBUG is 1.
     """
+    words = sys.argv[1:] if argv is None else argv
     try:
-        status = run(sys.argv[1:] if argv is None else argv)
+        status = run(words)
         write("")
     except KeyboardInterrupt:
         _abandon_stdout()
-        return 130
+        return _interrupted(words)
     except BrokenPipeError:
         _abandon_stdout()
         return 1
     except ShellenvError as error:
-        return _report(error.message, error.hint, error.status)
+        status = _report(error.message, error.hint, error.status)
+        return _interrupted(words) if status == 130 else status
     except OSError as error:
         name = error.filename if isinstance(error.filename, (str, bytes)) else ""
         what = error.strerror or str(error) or type(error).__name__
@@ -399,6 +404,17 @@ def printable(text: str) -> str:
         else:
             spelled.append(char)
     return "".join(spelled)
+
+
+def _interrupted(words: list[str]) -> int:
+    """The exit status after Ctrl-C. `run-shell` ends as its command would have: a shell whose loop
+    or script is to end with it must see that SIGINT ended it (POSIX.1-2017, XCU 2.11)."""
+    if words[:1] == ["run-shell"]:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    return 130
 
 
 def _abandon_stdout() -> None:

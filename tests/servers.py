@@ -64,7 +64,7 @@ class User:
         self.bring("jinja2", "markupsafe", "dotenv")
         core = (
             f"#!{python}\nimport sys\nsys.path.insert(0, {str(self.base / 'lib')!r})\n"
-            "from shellenv.cli import main\nsys.exit(main())\n"
+            "from shellenv.start import program\nprogram()\n"
         )
         write(self.base / "bin" / "shellenv-core", core).chmod(0o755)
         for name in ("shellenv", *(name for name, verb in VERBS.items() if verb.bare)):

@@ -174,6 +174,20 @@ def test_an_interrupt_ends_it_silently_with_130(home: Home) -> None:
         assert process.stderr.read() == b""
 
 
+def test_an_interrupt_while_modules_are_imported_ends_it_silently(home: Home) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'shellenv.cli': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "Finder.find_spec = classmethod(Finder.find_spec)\n"
+        "import shellenv.start"
+    )
+    result = run([str(BIN / "python"), "-c", code], home.env, home.path)
+    assert result == Result(-signal.SIGINT, "", "")
+
+
 def test_what_should_not_happen_is_two_lines_without_a_traceback(home: Home) -> None:
     code = (
         "import sys; from shellenv import cli\n"

@@ -24,6 +24,7 @@ from servers import User
 
 from shellenv import attach
 from shellenv.engine import Engine
+from shellenv.environments import docker
 from shellenv.errors import ShellenvError
 
 # --- which environment ----------------------------------------------------------------------------
@@ -315,9 +316,21 @@ Hasty(["sh", "-c", "kill -s STOP $$; :"], os.environ).run()
 """
 
 
-def test_a_shell_that_continues_us_before_we_have_stopped_needs_no_second_fg() -> None:
+HASTIER = """import os, signal
+from shellenv import supervisor
+really = signal.raise_signal
+def raise_signal(number):
+    os.killpg(0, signal.SIGCONT)
+    really(number)
+signal.raise_signal = raise_signal
+supervisor.supervise(["sh", "-c", "kill -s STOP $$; :"], os.environ)
+"""
+
+
+@pytest.mark.parametrize("code", [HASTY, HASTIER], ids=["hasty", "hastier"])
+def test_a_shell_that_continues_us_before_we_have_stopped_needs_no_second_fg(code: str) -> None:
     child = pexpect.spawn("bash --norc -i", encoding="utf-8", timeout=TIMEOUT)
-    child.sendline(f"'{sys.executable}' -c '{HASTY}'; echo status=$?.")
+    child.sendline(f"'{sys.executable}' -c '{code}'; echo status=$?.")
     child.expect([r"status=0\.", r"status=\d+\."])
     assert child.after == "status=0."
     child.close(force=True)
@@ -804,3 +817,16 @@ def test_bg_while_a_run_is_prepared_makes_it_go_on(project: Environment) -> None
         terminal.stop()
         terminal.type("bg")
         terminal.expect("got 42\r")
+
+
+def test_ctrl_c_while_a_container_is_made_comes_when_it_can_be_removed() -> None:
+    made = []
+
+    def make() -> None:
+        with docker._held_back():
+            signal.raise_signal(signal.SIGINT)
+            made.append("container")
+
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert made

@@ -11,6 +11,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from shellenv import (
@@ -238,11 +239,12 @@ class Docker:
 
     def _attached(self, wanted: Container) -> End:
         try:
-            if wanted.more or _has_proxies(self.scene):
-                argv = [self.program, "create", *container.words(wanted, is_secret)]
-                _create(argv, {**self._environment(), **_secrets(wanted)})
-            else:
-                self.engine.post("/containers/create", container.body(wanted), name=self.name)
+            with _held_back():  # what has begun to be made could not be removed
+                if wanted.more or _has_proxies(self.scene):
+                    argv = [self.program, "create", *container.words(wanted, is_secret)]
+                    _create(argv, {**self._environment(), **_secrets(wanted)})
+                else:
+                    self.engine.post("/containers/create", container.body(wanted), name=self.name)
             if wanted.tty:
                 return terminal.run(self.engine, self.name, removed=self.transient)
             return attach.run(self.engine, self.name, wanted.stdin, removed=self.transient)
@@ -320,6 +322,17 @@ def _groups(root: str) -> tuple[int, ...]:
     all of them, because those have no names in an image."""
     group = os.stat(root).st_gid
     return (group,) if group != os.getgid() and group in os.getgroups() else ()
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Signals that would raise something come at the end."""
+    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _create(argv: list[str], env: dict[str, str]) -> None:
