@@ -76,6 +76,10 @@ lock() {
     state='cannot lock: flock is not installed'
     return
   fi
+  said=$( (: >>"$own/lock") 2>&1) || {
+    state="$own/lock: ${said##*: }"
+    return
+  }
   exec 9>>"$own/lock"
   flock -n 9 || end_stale
   if flock -w 10 9; then

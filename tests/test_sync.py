@@ -882,6 +882,15 @@ def test_what_is_left_out_is_neither_brought_over_nor_deleted(pair: Pair) -> Non
     assert not (pair.there / "__pycache__" / "here").exists()
 
 
+def test_what_a_sync_of_a_project_inside_of_another_has_begun_is_left_out(pair: Pair) -> None:
+    write(pair.here / "inner" / ".shellenv-sync" / "0123" / "in" / "half", "1")
+    pair.started(a="1")
+    write(pair.there / "inner" / ".shellenv-sync" / "theirs", "1")
+    pair.down()
+    assert not (pair.there / "inner" / ".shellenv-sync" / "0123").exists()
+    assert not (pair.here / "inner" / ".shellenv-sync" / "theirs").exists()
+
+
 def test_a_new_rule_deletes_nothing_on_either_side(pair: Pair) -> None:
     write(pair.here / "data" / "x", "1")
     pair.started(a="1")
@@ -1042,6 +1051,21 @@ def test_without_its_manifest_a_project_loses_nothing(pair: Pair) -> None:
     pair.up()
     pair.both()
     assert contents(pair.here) == {b"ours", b"1", b"2", b"theirs", b"3"}
+
+
+def test_a_listing_counts_for_nothing_where_the_manifest_is_lost(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bracket, "_PAYS", 0)
+    pair.started(a="1", b="1")
+    pair.both()
+    (manifest,) = pair.home.glob("**/sync/*/manifest")
+    manifest.write_bytes(bytes(100))  # the power failed
+    write(pair.here / "a", "2")
+    outcome = pair.up()
+    assert (outcome.sent, outcome.failed) == ((b"a",), ())
+    pair.both()
+    assert contents(pair.here) == {b"1", b"2"}
 
 
 # --- progress -------------------------------------------------------------------------------------

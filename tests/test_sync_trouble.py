@@ -1201,6 +1201,48 @@ def test_a_disk_is_not_filled_by_what_is_half_there_of_a_large_file_that_is_gone
         pair.both()
 
 
+@pytest.mark.parametrize("files", [0, 150])
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_a_path_that_is_too_long_is_named_and_all_else_is_synced(
+    pair: Pair, side: str, files: int
+) -> None:
+    """A program that has gone astray has made it."""
+    for number in range(files):
+        write(pair.here / "more" / str(number), "1")
+    if side == "there":
+        pair.started(a="1")
+    directory = os.open(getattr(pair, side), os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("d" * 200, dir_fd=directory)
+        os.chown("d" * 200, pair.far.uid, pair.far.gid, dir_fd=directory)
+        above, directory = directory, os.open("d" * 200, os.O_RDONLY, dir_fd=directory)
+        os.close(above)
+        with open(os.open("f", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=directory), "w") as file:
+            file.write("deep")
+    os.close(directory)
+    write(getattr(pair, side) / "b", "2")
+    os.chown(getattr(pair, side) / "b", pair.far.uid, pair.far.gid)
+    for direction in (UP, DOWN, UP, DOWN):
+        outcome = bracket.sync(pair.context, pair.wish(), direction)
+        assert (outcome.failed, outcome.problem) == ((), None)
+        assert max(map(len, outcome.left_alone)) > 8000
+    shallow = [Path(*["d" * 200] * 15, "f"), Path("b")]
+    assert all((root / path).exists() for root in (pair.here, pair.there) for path in shallow)
+    for root in (pair.here, pair.there):
+        shutil.rmtree(root / ("d" * 200))
+    pair.both()
+
+
+def test_a_lock_at_the_dock_that_cannot_be_written_to_is_said(pair: Pair) -> None:
+    """Root has made it, or the file system is read-only by now."""
+    pair.started(a="1")
+    lock = pair.remote_root / pair.far.user / ".shellenv" / pair.name / "lock"
+    os.chown(lock, 0, 0)
+    with pytest.raises(ShellenvError, match=r"cannot use dock:.*/lock: Permission denied$"):
+        pair.sync_up()
+    pair.both()
+
+
 def test_a_disk_that_is_too_full_for_the_name_of_the_owner_is_said(pair: Pair) -> None:
     write(pair.here / "a", "1")
     with small(pair.remote_root, pair.far[3:]):
@@ -1512,7 +1554,7 @@ def test_what_cannot_be_changed_at_the_dock_is_a_failure_and_makes_no_copies(pai
     outcome = pair.sync_up()
     assert outcome.failed == (b"d/a",)
     assert outcome.problem is not None
-    assert outcome.problem.message.startswith("cannot delete d/a at dock: ")
+    assert outcome.problem.message.startswith("cannot delete d/a at dock: mv: cannot move 'a' to ")
     write(pair.here / "d" / "b", "ours")
     write(pair.there / "d" / "b", "theirs")
     for _ in range(3):

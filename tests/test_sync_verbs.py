@@ -246,7 +246,7 @@ def test_what_cannot_be_read_here_is_named_and_the_rest_is_synced(user: User) ->
     assert result.status == 1
     assert "not brought over: secret" in result.stderr
     assert (
-        "left alone, on both sides (no file, unreadable, or a .git changed there): deep"
+        "left alone, on both sides (no file, unreadable, too long, or a .git changed there): deep"
         in result.stderr
     )
     assert "Permission denied" in result.stderr.splitlines()[-2]

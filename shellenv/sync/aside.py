@@ -28,7 +28,12 @@ _HEAD = """\
 cd -P "$root" 2>/dev/null || {{ mkdir -p -- "$root" && cd -P "$root"; }} || exit
 real=$PWD came=$own/in was=$own/was/{sync}
 run() {{ # also in a directory that is not writable
-  if [ -w . ]; then "$@"; else m=$(stat -c %a .) && chmod u+w . && {{ "$@"; chmod "$m" .; }}; fi
+  if [ -w . ] || ! m=$(stat -c %a .) || ! chmod u+w . 2>/dev/null; then
+    "$@" # or it says why not
+  else
+    "$@"
+    chmod "$m" .
+  fi
 }}
 enter() {{ cd -P "$root$1" 2>/dev/null && [ "$PWD" = "$real$1" ]; }}
 """

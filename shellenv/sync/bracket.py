@@ -135,10 +135,13 @@ class _Sync:
     def run(self, here: tree.Tree, listing: Listing) -> Outcome:
         """Decide, and carry out."""
         outcome = Outcome(self.direction, self.there.root)
-        past = self.session.store.load() or Manifest([], [])
+        past = self.session.store.load()
         there, now_there = listing
-        if there is None:
+        if there is None and past is not None:
             there = past.there
+        elif there is None:  # what it was equal to is lost
+            there, now_there = _list(self.remote, self.wish)
+        past = past or Manifest([], [])
         if self._is_first(past, there):
             whole = self._push_all(here, outcome)
             if whole is not None:
@@ -180,7 +183,7 @@ class _Sync:
     def _push_all(self, here: tree.Tree, outcome: Outcome) -> Outcome | None:
         """Bring everything up. None if that cannot be: the usual way is left."""
         load = first.load(here.records, self.wish.rules)
-        if not load.is_worth_it:
+        if not load.is_worth_it or max(map(len, load.records)) > self._longest:
             return None
         mover = self.session.mover
         arrived = first.bring(load, here.time, self.wish, self.there, self.remote, mover)
@@ -212,7 +215,8 @@ class _Sync:
 
     def _ledger(self, past: Manifest, here: tree.Tree, there: list[bytes], there_at: int) -> Ledger:
         """The ledger, unless one side is suddenly empty. Raises EmptiedError then."""
-        ledger = Ledger(past, (here.records, here.time), (there, there_at), self.wish.rules)
+        scans = (here.records, here.time), (there, there_at)
+        ledger = Ledger(past, *scans, self.wish.rules, self._longest)
         where = f"{self.remote.label}:{self.there.root}"
         emptied = []
         for empty, records, root, command, other in (
@@ -231,9 +235,14 @@ class _Sync:
                     other,
                 )
         if emptied and self.wish.restore:
-            past = Manifest([], [])
-            return Ledger(past, (here.records, here.time), (there, there_at), self.wish.rules)
+            return Ledger(Manifest([], []), *scans, self.wish.rules, self._longest)
         return ledger
+
+    @property
+    def _longest(self) -> int:
+        """The bytes of the longest path that is synced: both systems must be able to name it."""
+        above = max(len(self.root), len(os.fsencode(self.there.own)))
+        return os.pathconf("/", "PC_PATH_MAX") - above - _SPARE
 
     def _wait_for_restless(self) -> None:
         """Look again at files that changed during the scan, when their times cannot lie any more:
@@ -269,6 +278,9 @@ class _Sync:
             self.left_alone = tuple(sorted({*self.ledger.frozen, *changed}))
         return chosen
 
+
+_SPARE = 96
+"""Bytes that a path needs besides while it moves, or for a conflict copy's name."""
 
 _PAYS = 5000
 """Records from which on it pays to keep a listing there."""

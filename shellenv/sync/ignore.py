@@ -50,7 +50,7 @@ class Rule(NamedTuple):
 
 BUILT_IN = Origin("the default rules", 0)
 GIT = Rule("**/.git", Origin("the rule for .git", 0))
-OURS = Rule(OWN.decode(), BUILT_IN)
+OURS = Rule(f"**/{OWN.decode()}", BUILT_IN)
 
 _GIT = "**/.[gG][iI][tT]"
 """A macOS finds .git by .GIT, too."""
@@ -90,7 +90,7 @@ class Rules:
         said = [rule for rule in self.rules if _is_said(rule, form) and rule.pattern not in taken]
         said = [] if self._backs else _that_fit(said)
         self._final = {_name(rule) for rule in said} & self._names.keys() if backs else set()
-        self.pruned = (OWN.decode(), *([] if git else [_GIT]), *(rule.pattern for rule in said))
+        self.pruned = (OURS.pattern, *([] if git else [_GIT]), *(rule.pattern for rule in said))
         self._said = {OURS, GIT, *said}
         self.all_pruned = len(said) == len(self.rules)
 
@@ -108,7 +108,7 @@ class Rules:
 
     def rule(self, path: bytes, directory: bool = False) -> Rule | None:
         """The rule that leaves `path`, a `directory` or not, out; None if it is synced."""
-        if path.startswith(OWN) and path[len(OWN) : len(OWN) + 1] in b"/":
+        if OWN in path and b"/%b/" % OWN in b"/%b/" % path:  # also of a project inside of this one
             return OURS
         if not self.git and b".git" in (lower := path.lower()) and b"/.git/" in b"/%b/" % lower:
             return GIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 
@@ -22,9 +23,9 @@ class Ledger:
     Of each side it is given the past, and a scan: records, and when that was on the side's clock;
     `done` are the syncs that the past is from. `names` are the paths at which a side is not what it
     was, `frozen` those that are not looked at, because one side cannot read them or does not sync
-    them; the four dictionaries hold the records of `names`. `left_out` is what the rules leave out
-    here. A file that changes at the very moment of the scan is `restless`. `digests_here` and
-    `digests_there` are those of files that were read.
+    them, or they have more than `longest` bytes; the four dictionaries hold the records of `names`.
+    `left_out` is what the rules leave out here. A file that changes at the very moment of the scan
+    is `restless`. `digests_here` and `digests_there` are those of files that were read.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Ledger:
         here: tuple[Iterable[bytes], int],
         there: tuple[Iterable[bytes], int],
         rules: Rules,
+        longest: int = sys.maxsize,
     ) -> None:
-        self.done = past.done
+        self.done, self._longest = past.done, longest
         self.past_here, self.past_there = set(past.here), set(past.there)
         now_here, now_there = set(here[0]), set(there[0])
         for record in now_there - self.past_there:
@@ -66,7 +68,7 @@ class Ledger:
             path
             for side in (self.here, self.there)
             for path, record in side.items()
-            if record[:1] in b"sx"
+            if record[:1] in b"sx" or len(path) > self._longest
         }
         if not closed:
             return closed

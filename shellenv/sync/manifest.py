@@ -292,7 +292,8 @@ def machine() -> str:
 
 def _unwritable(path: str, error: OSError) -> ShellenvError:
     return ShellenvError(
-        f"cannot write {path}: {error.strerror}", "free some space; nothing is lost"
+        f"cannot write {path}: {error.strerror}",
+        "nothing is lost; check its permissions and the free space",
     )
 
 

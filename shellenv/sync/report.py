@@ -43,7 +43,7 @@ def lines(outcome: Outcome, label: str, quiet: bool = False) -> Iterator[str]:
         return
     yield from _listed(
         outcome.left_alone,
-        "left alone, on both sides (no file, unreadable, or a .git changed there)",
+        "left alone, on both sides (no file, unreadable, too long, or a .git changed there)",
     )
     if outcome.left_out:
         yield f"shellenv: left out: {_left_out(outcome)}"

@@ -129,10 +129,10 @@ def must_trust(names: Iterable[bytes], env: dict[str, str]) -> bool:
     the others with it?
 
     Since 3.2.5 it compares what comes with what was asked for, and misreads a backslash beside a
-    wildcard. Where it has no such option, it does not compare. What comes goes into a directory of
-    ours, and only what was asked for goes on from there.
+    wildcard, and long paths. Where it has no such option, it does not compare. What comes goes into
+    a directory of ours, and only what was asked for goes on from there.
     """
-    if not any(b"\\" in name and set(name) & set(b"*?[") for name in names):
+    if not any(len(name) > 1000 or (b"\\" in name and set(name) & set(b"*?[")) for name in names):
         return False
     from shellenv.processes import subprocess
 
@@ -162,7 +162,8 @@ def run(
             names.write(b"".join(b"%b\0" % listed(path) for path in paths))
     except OSError as error:
         raise ShellenvError(
-            f"cannot write {listing}: {error.strerror}", "free some space; nothing is lost"
+            f"cannot write {listing}: {error.strerror}",
+            "nothing is lost; check its permissions and the free space",
         ) from error
     words = [command[0], *(["--info=progress2"] if update else []), *command[1:]]
     if loan:
