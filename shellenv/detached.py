@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 
 class Note(NamedTuple):
-    """A run: its container, the connection's directory, the project's root, the process here."""
+    """A run: its container, the connection's directory, the project's root, the process here and
+    when that was started: after a reboot, its number may be another's."""
 
     container: str
     directory: str
     root: str
     pid: int
+    started: str = ""
 
 
 def write(ctx: Context, note: Note) -> None:
@@ -58,10 +60,13 @@ def forget(ctx: Context, container: str) -> None:
 def notes(ctx: Context, where: Place) -> list[Note]:
     """The runs over this connection that nobody waits for."""
     return [
-        note
-        for note in _all(ctx)
-        if note.directory == where.directory and not connection.is_running(note.pid)
+        note for note in _all(ctx) if note.directory == where.directory and not _is_waited_for(note)
     ]
+
+
+def _is_waited_for(note: Note) -> bool:
+    started = connection.started(note.pid).decode()
+    return connection.is_running(note.pid) and note.started in ("", started)
 
 
 def tell(ctx: Context, where: Place, facts: Facts) -> None:
@@ -97,20 +102,32 @@ def _tell(ctx: Context, engine: Engine, note: Note, moniker: str) -> None:
     found = engine.get(f"/containers/{note.container}/json")
     name, what = note.container, f"shellenv: {note.container}, whose connection was lost,"
     if found is None:
+        say(f"{what} is not there any more")
         forget(ctx, name)
         return
     if found["State"]["Running"]:
         say(f"{what} still runs at {moniker}", f"there: docker logs -f {name}, docker rm -f {name}")
         return
-    saved = _save(ctx, engine, note, bool(found["Config"]["Tty"]))
+    if found["State"]["Status"] == "created":
+        say(f"{what} had not begun")
+        engine.delete(f"/containers/{name}", force="1", v="1")
+        forget(ctx, name)
+        return
+    what += f" has ended with status {found['State']['ExitCode']}"
+    files_come = f"its files come with sync-down in {paths.tilde(ctx, note.root)}"
+    try:
+        saved = _save(ctx, engine, note, bool(found["Config"]["Tty"]))
+    except OSError as error:
+        say(
+            what,
+            f"its output is still at {moniker}, as {paths.tilde(ctx, str(_top(ctx)))} cannot be "
+            f"written to: {error.strerror}; {files_come}",
+        )
+        return
+    output = " and ".join(paths.tilde(ctx, path) for path in saved)
+    say(what, f"its output is in {output}; {files_come}")  # first, as we may be killed
     engine.delete(f"/containers/{name}", force="1", v="1")
     forget(ctx, name)
-    output = " and ".join(paths.tilde(ctx, path) for path in saved)
-    root = paths.tilde(ctx, note.root)
-    say(
-        f"{what} has ended with status {found['State']['ExitCode']}",
-        f"its output is in {output}; its files come with sync-down in {root}",
-    )
 
 
 def _save(ctx: Context, engine: Engine, note: Note, tty: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from aws import Aws
 from dock import Images, RealDock
-from harness import TIMEOUT, write
+from harness import TIMEOUT, eventually, write
 from proxies import Proxy
 from runs import Environment
 from servers import User
@@ -156,6 +157,67 @@ def test_a_run_that_goes_on_has_its_secrets_and_nothing_here_keeps_them(
     assert kept.read_text().split()[1] == sha256(b"open-sesame-5318").hexdigest()
     for path in environment.home.rglob("*"):
         assert not path.is_file() or b"open-sesame" not in path.read_bytes()
+
+
+def test_a_run_is_told_of_though_another_process_has_its_number_by_now(
+    environment: Environment, proxy: Proxy
+) -> None:
+    """As after a reboot."""
+    lose(environment, proxy, "echo begin; sleep 1000")
+    (name,) = environment.containers()
+    note = environment.home / ".local/state/shellenv/runs" / name
+    said = json.loads(note.read_text())
+    assert environment.shell
+    said[3] = environment.shell.pid
+    note.write_text(json.dumps(said))
+    assert f"{name}, whose connection was lost, still runs" in says(environment, "sync-down")
+    environment.engine("rm", "-f", name)
+
+
+def test_a_run_whose_connection_is_lost_as_it_begins_is_lost_and_not_ended(
+    environment: Environment, proxy: Proxy
+) -> None:
+    """Its container is there, and whether it has been started nobody here can tell."""
+    with environment.start("sleep", "1000") as child:
+        assert child.stderr
+        eventually(environment.containers, pause=0.001)
+        proxy.refuse()
+        proxy.cut()
+        said = child.stderr.read().decode()
+        assert child.wait(TIMEOUT) == 255, said
+    proxy.accept()
+    (name,) = environment.containers()
+    assert name in said
+    environment.engine("rm", "-f", name)
+
+
+def test_a_run_that_had_not_begun_is_not_said_to_have_ended(
+    environment: Environment, proxy: Proxy
+) -> None:
+    lose(environment, proxy, "echo begin; sleep 1000")
+    (name,) = environment.containers()
+    image = environment.engine("inspect", "-f", "{{.Image}}", name).strip()
+    environment.engine("rm", "-f", name)
+    environment.engine("create", "--name", name, image)
+    assert f"{name}, whose connection was lost, had not begun" in says(environment, "sync-down")
+    assert name not in environment.engine("ps", "-a", "--format", "{{.Names}}").split()
+
+
+def test_the_output_of_a_run_is_still_there_where_it_cannot_be_saved(
+    environment: Environment, proxy: Proxy
+) -> None:
+    lose(environment, proxy, "echo begin; sleep 2; echo more; exit 3")
+    (name,) = environment.containers()
+    environment.engine("wait", name)
+    kept = environment.home / ".local/state/shellenv/runs"
+    kept.chmod(0o500)
+    said = says(environment, "sync-down")
+    kept.chmod(0o700)
+    assert f"{name}, whose connection was lost, has ended with status 3" in said
+    assert "cannot be written to: Permission denied" in said
+    assert "has ended with status 3" in says(environment, "sync-down")
+    assert (kept / f"{name}.out").read_text() == "begin\nmore\n"
+    assert environment.containers() == []
 
 
 def test_a_run_whose_end_is_seen_leaves_no_note(environment: Environment) -> None:

@@ -11,7 +11,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from shellenv import (
@@ -28,7 +28,7 @@ from shellenv import (
 )
 from shellenv.cli import say
 from shellenv.container import Container, Mount
-from shellenv.engine import Engine, LostError, cli_settings, local_host
+from shellenv.engine import Engine, EngineError, LostError, cli_settings, local_host
 from shellenv.environments import Scene, is_secret, items, volumes
 from shellenv.environments.place import Place
 from shellenv.errors import ShellenvError
@@ -225,7 +225,8 @@ class Docker:
         except BaseException:
             self._finished()
             raise
-        self._finished()
+        with suppress(LostError):  # its end was seen; a later run removes what is left
+            self._finished()
         if self.scene.request.keep:
             say(f"shellenv: kept as {self.name}", f"docker rm -f {self.name} removes it")
         return end
@@ -255,10 +256,15 @@ class Docker:
             raise
 
     def _remove(self) -> None:
-        """End the container, at once, if it is there."""
+        """End the container, at once, if it is there. Raises LostError if nobody can tell."""
         for _ in range(3):
-            if self.engine.delete(f"/containers/{self.name}", force="1", v="1"):
-                return
+            try:
+                if self.engine.delete(f"/containers/{self.name}", force="1", v="1"):
+                    return
+            except EngineError:
+                raise
+            except ShellenvError as error:
+                raise LostError(error.message, error.hint) from error
             time.sleep(0.05)
 
     @property

@@ -68,7 +68,9 @@ def open(scene: Scene) -> Docker:  # noqa: A001 # the interface's name
     forwards = Forwards(where, moniker, scene.ports(), scene.explain)
 
     def noted(container: str) -> None:
-        note = Note(container, where.directory, scene.project.root, os.getpid())
+        pid = os.getpid()
+        started = connection.started(pid).decode()
+        note = Note(container, where.directory, scene.project.root, pid, started)
         detached.write(ctx, note)
         forwards.open()
 
