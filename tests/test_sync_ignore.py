@@ -235,7 +235,8 @@ def test_every_rule_says_where_it_was_written(tmp_path: Path) -> None:
     assert reason(found, "data/labels.csv") == ""
     assert reason(found, ".cache/x") == ""
     assert reason(found, "sub/.git/config") == "**/.git (the rule for .git)"
-    assert reason(found, ".shellenv-sync/in/x") == ".shellenv-sync (the default rules)"
+    for path in (".shellenv-sync/in/x", "inner/.shellenv-sync/in/x"):
+        assert reason(found, path) == "**/.shellenv-sync (the default rules)"
 
 
 def test_the_ignore_file_can_be_another_or_none(tmp_path: Path) -> None:
