@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import subprocess
+import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -231,6 +232,10 @@ class Terminal:
         self.press("z")
         self.expect("Stopped")
         self.wait()
+
+    def is_raw(self) -> bool:
+        """Does what is typed go to somebody as it is?"""
+        return not termios.tcgetattr(self.child.child_fd)[3] & termios.ECHO
 
     def expect(self, text: str) -> str:
         """Wait until `text` is shown; what was before it."""
