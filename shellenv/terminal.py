@@ -44,6 +44,9 @@ HASTE = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 CTRL_D, CTRL_Z = b"\x04", b"\x1a"
 
+LAST_WORDS = 0.05
+"""How long (s) what the command has shown, `^Z` for one, may be on its way when it has stopped."""
+
 STOPPED, THERE = 255, 254
 """The notices, as if they were signals', that the command has stopped, and that it is there."""
 
@@ -194,6 +197,7 @@ class _Terminal(Attachment):
                 os.write(self.notices, bytes((THERE, 0)))
             self.has_stopped = state.endswith(b"T\n")
             if self.has_stopped:
+                time.sleep(LAST_WORDS)
                 os.write(self.notices, bytes((STOPPED, 0)))
                 while b"g" not in said:
                     said = os.read(self.words, 1 << 12)

@@ -326,7 +326,7 @@ def test_ctrl_z_stops_it_and_fg_goes_on(environment: Environment, input_: str) -
         terminal.type("sleep 6")  # longer than it takes
         assert "\ngot there" not in terminal.wait()
         terminal.type("fg")
-        terminal.expect("\ngot there")
+        terminal.expect("got there\r")
         terminal.wait()
         assert terminal.status() == 0
 
@@ -396,7 +396,7 @@ def test_ctrl_z_stops_what_has_started_the_run_as_well(environment: Environment)
         terminal.expect("\r\nbegin")
         terminal.stop()
         terminal.type("fg")
-        terminal.expect("\ngot there")
+        terminal.expect("got there\r")
         terminal.expect("\nand back")
         terminal.wait()
 
