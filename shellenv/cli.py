@@ -407,13 +407,11 @@ def printable(text: str) -> str:
 
 
 def _interrupted(words: list[str]) -> int:
-    """The exit status after Ctrl-C. `run-shell` ends as its command would have: a shell whose loop
-    or script is to end with it must see that SIGINT ended it (POSIX.1-2017, XCU 2.11)."""
+    """The exit status after Ctrl-C. `run-shell` ends as its command would have, by the signal."""
     if words[:1] == ["run-shell"]:
-        import signal
+        from shellenv.supervisor import End, leave
 
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGINT)
+        return leave(End(130, interrupted=True))
     return 130
 
 
