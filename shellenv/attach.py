@@ -16,18 +16,17 @@ import time
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
 from shellenv.frames import Frames
+from shellenv.signals import Signals
 from shellenv.supervisor import (
     GRACE,
     PASSED_ON,
     End,
     has_terminal,
     in_thread,
-    next_signal,
     note_continued,
     stop,
 )
@@ -109,14 +108,14 @@ class Attachment:
         self.deaf_since = 0.0
         self.deadline = 0.0
         self.had_terminal = has_terminal()
-        self.noticed, self.notices = os.pipe()  # two bytes each, of signals and of what was written
+        self.noticed, self.notices = os.pipe()  # two bytes each: see `_note`
 
     def run(self) -> End:
         watched = {getattr(signal, name) for name in self.SIGNALS}
         watched = {number for number in watched if signal.getsignal(number) is not signal.SIG_IGN}
         before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
         handler = signal.signal(signal.SIGCONT, self._continued)
-        listener = in_thread(self._listen, watched)
+        self.signals = Signals(watched)
         condition = "removed" if self.removed else "next-exit"
         try:
             with (
@@ -132,7 +131,7 @@ class Attachment:
             self.end()
             if self.hung_up:  # it comes once more when the shell has ended, too
                 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.pthread_kill(listener, signal.SIGUSR1)
+            self.signals.close()
             signal.signal(signal.SIGCONT, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -154,16 +153,6 @@ class Attachment:
             query.update(stdin="1", detachKeys=NO_KEYS)
         return query
 
-    def _listen(self, watched: set[Any]) -> None:
-        """Give notice of each signal in two bytes: its number, and whether it was sent to us alone.
-
-        A thread does it because no system call waits for a signal and for data, and tells who sent
-        the signal.
-        """
-        while not self.done:
-            number, sent = next_signal({*watched, signal.SIGUSR1})
-            os.write(self.notices, bytes((number, sent)))
-
     def _continued(self, *_: object) -> None:
         note_continued()
         os.write(self.notices, bytes((signal.SIGCONT, 0)))
@@ -174,6 +163,7 @@ class Attachment:
         while open_streams or self.writing or not ended:
             self.look_around()
             poll = select.poll()
+            poll.register(self.signals.fd, select.POLLIN)
             poll.register(self.noticed, select.POLLIN)
             events = select.POLLIN if self._may_receive() else 0
             events |= select.POLLOUT if self.to_send else 0
@@ -187,7 +177,10 @@ class Attachment:
             if ended and not ready and (self.told_to_end or not self.writing):
                 break  # nothing comes any more; nobody takes what is left of a killed command
             for fd, event in ready:
-                if fd == self.noticed:
+                if fd == self.signals.fd:
+                    for number, sent in self.signals.take():
+                        self.react(number, sent)
+                elif fd == self.noticed:
                     self._note(*os.read(self.noticed, 2))
                 elif fd == ending.fileno():
                     chunk = _received(ending)

@@ -88,7 +88,7 @@ def note_continued(*_: object) -> None:
 
 
 def was_continued() -> bool:
-    """Has this process been continued since it was last asked, or told to stop (`next_signal`)?"""
+    """Has this process been continued since it was last asked?"""
     global _continued
     found, _continued = _continued, False
     return found
@@ -258,19 +258,13 @@ def has_terminal() -> bool:
 
 
 def next_signal(watched: set[Any]) -> tuple[int, bool]:
-    """The next signal, and whether it was sent to us: a terminal sends it to the whole group.
-    A stop that we have sent ourselves (`stop`) is passed over."""
+    """The next signal, and whether it was sent to us: a terminal sends it to the whole group."""
     wait: Any = getattr(signal, "sigwaitinfo", None)
     if wait is None:  # macOS
         number = signal.sigwait(watched)
         return number, number not in (signal.SIGINT, signal.SIGQUIT)
-    while True:
-        found = wait(watched)
-        if found.si_signo != signal.SIGTSTP:
-            return found.si_signo, found.si_code <= SI_USER
-        if found.si_pid != os.getpid():
-            was_continued()
-            return found.si_signo, found.si_code <= SI_USER
+    found = wait(watched)
+    return found.si_signo, found.si_code <= SI_USER
 
 
 def _children(parent: int) -> list[int]:

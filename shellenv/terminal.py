@@ -139,7 +139,7 @@ class _Terminal(Attachment):
             modes = termios.tcgetattr(0)
             if modes != self.raw:  # else a shell has restored what we had when something stopped us
                 self.modes = modes
-            self._take_lines()
+                self._take_lines()
             tty.setraw(0, termios.TCSANOW)
             self.raw = termios.tcgetattr(0)
         self.is_ours = True
