@@ -102,7 +102,7 @@ class Attachment:
         self.frames = Frames()
         self.writing = False
         self.backlog: list[tuple[int, memoryview]] = []  # what is written after that
-        self.told_to_end = False
+        self.told_to_end = 0.0  # when
         self.interrupted = self.done = self.hung_up = False
         self.heard = True  # is there somebody to type for?
         self.deaf_since = 0.0
@@ -260,9 +260,14 @@ class Attachment:
 
     def _may_receive(self) -> bool:
         """Not before what came is written, so that the command waits for its reader. But to the
-        engine it has not ended before its output is taken: that of one that is to end is."""
-        allowed = MUCH if self.told_to_end else 0
-        return not self.writing or sum(len(part) for _, part in self.backlog) < allowed
+        engine it has not ended before its output is taken: that of one that is to end is. It may
+        write all the while until it ends, so more is taken as time goes by: each time after a pause
+        twice as long, for the command that does not end."""
+        if not self.writing or not self.told_to_end:
+            return not self.writing
+        tenths = int(10 * (time.monotonic() - self.told_to_end))
+        allowed = MUCH * (tenths + 1).bit_length()
+        return sum(len(part) for _, part in self.backlog) < allowed
 
     def _write_backlog(self) -> None:
         if self.backlog and not self.writing:
@@ -319,7 +324,8 @@ class Attachment:
         if number in (signal.SIGTSTP, signal.SIGCONT):
             return
         self.interrupted |= number == signal.SIGINT
-        self.told_to_end |= number in ENDING_SIGNALS
+        if number in ENDING_SIGNALS:
+            self.told_to_end = self.told_to_end or time.monotonic()
         if number == signal.SIGHUP and self.had_terminal and not has_terminal():
             self.deadline = time.monotonic() + GRACE
             self.hung_up = True
@@ -348,7 +354,7 @@ class Attachment:
     def _patience(self) -> int | None:
         """How long to wait for something to happen, in milliseconds."""
         waiting = self.deadline or self.deaf_since or not self.heard or not self.may_read()
-        return 200 if waiting else None
+        return 200 if waiting or (self.told_to_end and self.writing) else None
 
     def look_around(self) -> None:
         """Do what nothing tells us to do, but the time that has passed."""

@@ -201,6 +201,18 @@ def test_a_signal_ends_it_while_its_reader_takes_nothing(
     eventually(lambda: not environment.containers())
 
 
+def test_it_may_take_its_time_to_end_while_its_reader_takes_nothing(
+    environment: Environment,
+) -> None:
+    code = "yes & trap 'sleep 1; kill $!; exit 5' INT; wait"
+    with environment.start("bash", "-c", code) as child:
+        assert child.stdout
+        assert child.stdout.read(1) == b"y"
+        child.send_signal(signal.SIGINT)
+        assert child.wait(TIMEOUT) == 5
+    eventually(lambda: not environment.containers())
+
+
 def test_it_ends_if_its_reader_goes_away_when_it_has_ended(environment: Environment) -> None:
     with environment.start("seq", "120000") as child:
         assert child.stdout
