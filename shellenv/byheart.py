@@ -12,6 +12,8 @@ import os
 import re
 from typing import NamedTuple
 
+from shellenv.digest import fingerprint
+
 SAFE = re.compile(r"[\w/.@%+=:,() -]*")  # nothing that means anything to a shell, or ends a quote
 
 # Digests of what `_outline` leaves. tests/test_activation.py names the one of a script that is new.
@@ -72,9 +74,7 @@ def known(text: str, venv: str) -> Script | None:
 
 def digest(text: str, venv: str) -> str:
     """By which the script is known."""
-    import hashlib
-
-    return hashlib.sha256(_outline(text, venv).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return fingerprint(_outline(text, venv).encode("utf-8", "surrogateescape"))
 
 
 FUNCTIONS = re.compile(

@@ -102,14 +102,15 @@ def note(found: Dependencies, venv: str) -> None:
         json.dump(found.digests(), stream)
 
 
-def changed(found: Dependencies, venv: str) -> list[str]:
-    """What says otherwise now than when it was installed in this virtual environment; nothing where
-    that is not known."""
-    import json
-
+def changed(root: str, install: str, venv: str) -> list[str]:
+    """What of a project says otherwise now (`find`) than when it was installed in this virtual
+    environment; nothing where that is not known."""
     try:
-        was = json.loads(files.read_regular(f"{venv}/{_NOTE}"))
-        return sorted({name for name, _ in was.items() ^ found.digests().items()})
+        noted = files.read_regular(f"{venv}/{_NOTE}")
+        import json
+
+        was = json.loads(noted)
+        return sorted({name for name, _ in was.items() ^ find(root, install).digests().items()})
     except (OSError, ValueError, AttributeError):
         return []
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from shellenv import state
 from shellenv.context import Context
+from shellenv.digest import sha256
 from shellenv.errors import ShellenvError
 from shellenv.hint import other_machine
 
@@ -211,9 +212,7 @@ def _of_context(ctx: Context, env: Mapping[str, str]) -> str:
     name = env.get("DOCKER_CONTEXT") or cli_settings(ctx).get("currentContext")
     if not isinstance(name, str) or name == "default":
         return ""
-    from hashlib import sha256
-
-    key = sha256(name.encode()).hexdigest()
+    key = sha256(name.encode())
     meta = _read_json(f"{_cli_directory(ctx)}/contexts/meta/{key}/meta.json")
     try:
         return str(meta["Endpoints"]["docker"]["Host"])

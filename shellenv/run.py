@@ -111,8 +111,9 @@ def _parse(args: Sequence[str]) -> tuple[Chosen, Request]:
 
 def _choice(scene: Scene, option: str) -> Hint:
     """The hint; an image that is asked for means a container."""
-    root = scene.project.root
-    found = hint(scene.ctx.env, scene.found.config, scene.project, image_sign(root), option)
+    project = scene.project
+    sign = "" if project.venv else image_sign(project.root)  # it would not count
+    found = hint(scene.ctx.env, scene.found.config, project, sign, option)
     image = scene.request.image
     if image and not option and found.exec_env in ("", "venv"):
         return Hint("docker", f"--image {image}")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from shellenv import files, paths
 from shellenv.context import Context
+from shellenv.digest import sha256
 from shellenv.errors import ShellenvError
 
 ALLOWED = "allowed"
@@ -125,16 +126,7 @@ def read(path: str) -> Subject | None:
 
 
 def _digest(path: bytes, content: bytes | None = None) -> str:
-    # What hashlib gives its sha256 when it cannot have OpenSSL's, which takes 2 ms to load
-    try:
-        from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]  # Python 3.12
-    except ImportError:
-        try:
-            from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            from hashlib import sha256
-    digest: str = sha256(path if content is None else path + b"\0" + content).hexdigest()
-    return digest
+    return sha256(path if content is None else path + b"\0" + content)
 
 
 def _is_own_file(ctx: Context, record: str | None) -> bool:

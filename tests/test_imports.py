@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from harness import Home, run
 
 HEAVY = (
     "argparse",
@@ -59,3 +60,17 @@ def test_reading_a_configuration_file_brings_in_configparser_and_nothing_else_he
         "from shellenv import config\nconfig.read_layer('f', None, b'[shellenv.env]\\nA = 1\\n')"
     )
     assert found & set(HEAVY) == {"configparser"}
+
+
+def test_a_run_in_a_virtual_environment_brings_in_nothing_of_containers_and_docks(
+    home: Home,
+) -> None:
+    root = home.project("api", venv=True)
+    code = """import sys
+from shellenv import cli
+print(cli.main(["run-shell", "--", "true"]), *sys.modules)"""
+    status, *found = run([sys.executable, "-c", code], home.env, root).stdout.split()
+    assert status == "0"
+    assert "shellenv.environments.venv" in found
+    unwanted = {*HEAVY, "socket", "shellenv.baseimage", "shellenv.connection", "shellenv.engine"}
+    assert set(found) & unwanted == {"shlex"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
 
 from shellenv import dependencies, paths
 from shellenv.cli import say
 from shellenv.environment import environment
-from shellenv.environments import Scene, is_secret
+from shellenv.environments import Request, Scene, is_secret
 from shellenv.errors import ShellenvError
 from shellenv.hint import by_hand
-from shellenv.ports import published
 from shellenv.secrets import Secrets
 from shellenv.supervisor import End, supervise
 
@@ -41,14 +41,8 @@ class Venv:
 
     def run(self, secrets: Secrets) -> End:
         scene = self.scene
-        for name in CONTAINER_ONLY:
-            if getattr(scene.request, name):
-                option = "-v" if name == "volumes" else f"--{name}"
-                say(f"shellenv: {option} has no effect in a virtual environment")
-        for option in scene.request.ports:
-            found = published(option)
-            if not found or any(port.number != port.inside for port in found):
-                say(f"shellenv: -p {option} has no effect in a virtual environment")
+        for option in _without_effect(scene.request):
+            say(f"shellenv: {option} has no effect in a virtual environment")
         self._tell_changed()
         env = {**environment(scene.ctx, scene.found), **scene.given()}
         env.update(secrets.values(env))
@@ -60,8 +54,8 @@ class Venv:
         project = self.scene.project
         if self.path != project.venv:
             return
-        needed = dependencies.find(project.root, self.scene.setting("install"))
-        names = dependencies.changed(needed, self.path)
+        install = self.scene.setting("install")
+        names = dependencies.changed(project.root, install, self.path)
         if names:
             self.scene.explain(
                 f"shellenv: {', '.join(names)}: not as when this was installed; "
@@ -82,6 +76,20 @@ def open(scene: Scene) -> Venv:  # noqa: A001 # the interface's name
             f"{scene.project.name} has no virtual environment", f"setup-venv makes {place}"
         )
     return Venv(scene, path)
+
+
+def _without_effect(request: Request) -> Iterator[str]:
+    """The options that are for containers, in words."""
+    for name in CONTAINER_ONLY:
+        if getattr(request, name):
+            yield "-v" if name == "volumes" else f"--{name}"
+    if request.ports:
+        from shellenv.ports import published  # with all about connections
+
+        for option in request.ports:
+            found = published(option)
+            if not found or any(port.number != port.inside for port in found):
+                yield f"-p {option}"
 
 
 def _assignment(name: str, value: str | None = None) -> str:

@@ -16,6 +16,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from shellenv.config import Origin
+from shellenv.digest import fingerprint
 from shellenv.errors import ShellenvError
 
 OWN = b".shellenv-sync"
@@ -97,10 +98,8 @@ class Rules:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Tells these rules from others."""
-        import hashlib
-
         said = [(str(rule), rule.expression) for rule in self.rules]
-        return hashlib.sha256(repr((said, self.git)).encode("utf-8", "replace")).hexdigest()[:16]
+        return fingerprint(repr((said, self.git)).encode("utf-8", "replace"))
 
     def is_pruned(self, rule: Rule) -> bool:
         """Is it one of those of `pruned`?"""

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from shellenv import paths
 from shellenv.context import Context
+from shellenv.digest import fingerprint
 from shellenv.errors import ShellenvError
 from shellenv.files import forget
 from shellenv.sync import entry
@@ -257,21 +258,17 @@ def store(ctx: Context, root: str, far: str) -> Iterator[Store]:
 
 def directory_of(ctx: Context, root: str, far: str) -> str:
     """Where the store of a project and a far place is. Raises ShellenvError without a home."""
-    import hashlib
-
     base = paths.state_dir(ctx)
     if base is None:
         what = "there is no home directory to keep the state of syncs in"
         raise ShellenvError(what, "set HOME or XDG_STATE_HOME")
-    key = hashlib.sha256(os.fsencode(f"{root}\0{far}")).hexdigest()[:16]
+    key = fingerprint(os.fsencode(f"{root}\0{far}"))
     return f"{base}/sync/{os.path.basename(root)[:100]}-{key}"
 
 
 def _yard(far: str) -> bytes:
-    import hashlib
-
     # not of the root, too: a project that has been moved finds what was left in it
-    return OWN + b"/" + hashlib.sha256(os.fsencode(far)).hexdigest()[:16].encode()
+    return OWN + b"/" + fingerprint(os.fsencode(far)).encode()
 
 
 def machine() -> str:
@@ -280,14 +277,12 @@ def machine() -> str:
     The latter is made of systemd's machine id, which is not to leave the machine as it is
     (machine-id(5)), or of a network card's address.
     """
-    import hashlib
-
     known = _read("/etc/machine-id")
     if not known:
         import uuid
 
         known = b"%x" % uuid.getnode()
-    return f"{os.uname().nodename} {hashlib.sha256(b'shellenv' + known).hexdigest()[:16]}"
+    return f"{os.uname().nodename} {fingerprint(b'shellenv' + known)}"
 
 
 def _unwritable(path: str, error: OSError) -> ShellenvError:
