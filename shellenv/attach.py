@@ -20,16 +20,8 @@ from operator import itemgetter
 from shellenv.engine import Engine, EngineError, LostError
 from shellenv.errors import ShellenvError
 from shellenv.frames import Frames
-from shellenv.signals import Signals
-from shellenv.supervisor import (
-    GRACE,
-    PASSED_ON,
-    End,
-    has_terminal,
-    in_thread,
-    note_continued,
-    stop,
-)
+from shellenv.signals import PASSED_ON, Signals, in_thread, note_continued, stop
+from shellenv.supervisor import GRACE, End, has_terminal
 
 CHUNK = 1 << 18
 

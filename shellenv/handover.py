@@ -16,7 +16,7 @@ from shellenv.engine import Engine, EngineError
 from shellenv.errors import ShellenvError
 from shellenv.frames import Frames
 from shellenv.shells import quote_posix
-from shellenv.supervisor import in_thread
+from shellenv.signals import in_thread
 
 VARIABLE = "SHELLENV_PIPE"
 """It tells a container's shell to wait for secrets, and where they come."""

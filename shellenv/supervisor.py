@@ -6,19 +6,18 @@ reach us, and a pipeline stays one. What was sent to us alone is passed on.
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 from shellenv.cli import say
 from shellenv.program import become
+from shellenv.signals import PASSED_ON, Signals, note_continued, stop, was_continued
 
-PASSED_ON = ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 GRACE = 5.0
 """Seconds that a program has to end after its terminal is gone."""
 
@@ -26,8 +25,6 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 CAN_LOOK = hasattr(os, "waitid")
 """Can one see that a child has stopped, and leave its end to others? Not on macOS before 3.13."""
-
-SI_USER = 0  # sigaction(2): codes of signals that a process sent are not above it
 
 
 class End(NamedTuple):
@@ -51,56 +48,6 @@ def supervise(argv: Sequence[str], env: Mapping[str, str]) -> End:
     for what the program does.
     """
     return _Supervisor(argv, env).run()
-
-
-def stop(group: bool = False) -> bool:
-    """Stop this process as Ctrl-Z would, until it is continued, and with `group` all others of its
-    process group. False if the kernel does not do it because nobody would continue us (an orphaned
-    process group: POSIX.1-2017, XBD 11.1.4). Other threads must block SIGCONT (`in_thread`).
-
-    A shell that sees the others stop may continue all of us before we have stopped. So ours is
-    pending first, where SIGCONT takes it back; whether that had come before, its handler knows."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
-    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-    noting = signal.signal(signal.SIGCONT, note_continued)
-    try:
-        # While it is blocked, so that it and one that is there already stop us once
-        signal.raise_signal(signal.SIGTSTP)
-        if _continued:
-            signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # nor does what is pending count any more
-        elif group:
-            os.killpg(0, signal.SIGTSTP)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
-        return was_continued()
-    finally:
-        signal.signal(signal.SIGCONT, noting)
-        signal.signal(signal.SIGTSTP, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_continued = False
-
-
-def note_continued(*_: object) -> None:
-    """A handler of SIGCONT. (Pending, it would be lost when the next stop comes.)"""
-    global _continued
-    _continued = True
-
-
-def was_continued() -> bool:
-    """Has this process been continued since it was last asked?"""
-    global _continued
-    found, _continued = _continued, False
-    return found
-
-
-def in_thread(function: Callable[..., None], *args: Any) -> int:
-    """Run a function in a thread, and leave all signals to this one; the thread's number."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        return _thread.start_new_thread(function, args)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave(end: End) -> int:
@@ -138,7 +85,8 @@ class _Supervisor:
         try:
             self.prctl(PR_SET_CHILD_SUBREAPER, 1)
             self._start(before)
-            return self._wait(watched)
+            with closing(Signals(watched)) as signals:
+                return self._wait(signals)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             if self.had_terminal and not has_terminal():  # SIGHUP comes for more than one reason
@@ -172,16 +120,16 @@ class _Supervisor:
             say(f"shellenv: cannot run {self.argv[0]}: {error}")
             os._exit(126)
 
-    def _wait(self, watched: set[Any]) -> End:
+    def _wait(self, signals: Signals) -> End:
         while True:
-            number, sent = next_signal(watched)
+            number, sent = signals.wait()
             if number == signal.SIGCHLD:
                 if (end := self._collect()) is not None:
                     return end
             elif number == signal.SIGALRM:
                 self._send(signal.SIGKILL)
             elif number == signal.SIGTSTP:
-                if sent:
+                if sent and not was_continued():
                     self._send(number)
                 # The terminal's went to the program, too. We stop when that has: a shell reads the
                 # terminal from then on. It may as well not stop, or not yet.
@@ -255,16 +203,6 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-def next_signal(watched: set[Any]) -> tuple[int, bool]:
-    """The next signal, and whether it was sent to us: a terminal sends it to the whole group."""
-    wait: Any = getattr(signal, "sigwaitinfo", None)
-    if wait is None:  # macOS
-        number = signal.sigwait(watched)
-        return number, number not in (signal.SIGINT, signal.SIGQUIT)
-    found = wait(watched)
-    return found.si_signo, found.si_code <= SI_USER
 
 
 def _children(parent: int) -> list[int]:

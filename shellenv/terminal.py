@@ -23,7 +23,8 @@ from itertools import chain, repeat
 from shellenv.attach import CHUNK, PATIENCE, Attachment
 from shellenv.engine import Engine
 from shellenv.errors import ShellenvError
-from shellenv.supervisor import PASSED_ON, End, in_thread, stop, was_continued
+from shellenv.signals import PASSED_ON, in_thread, stop, was_continued
+from shellenv.supervisor import End
 
 WATCH = """until read -r first rest </proc/1/task/1/children; [ "$first" ]; do
   sleep 0.02

@@ -286,10 +286,10 @@ def test_what_is_not_allowed_is_not_used_and_said(home: Home) -> None:
 
 
 STOPPER = """import signal
-from shellenv import supervisor
+from shellenv import signals
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
 signal.raise_signal(signal.SIGTSTP)
-assert supervisor.stop()
+assert signals.stop()
 print("went on")
 """
 
@@ -327,7 +327,20 @@ supervisor.supervise(["sh", "-c", "kill -s STOP $$; :"], os.environ)
 """
 
 
-@pytest.mark.parametrize("code", [HASTY, HASTIER], ids=["hasty", "hastier"])
+HASTIEST = """import os, signal
+from shellenv import supervisor
+class Hastiest(supervisor.Signals):
+    def take(self):
+        for number, sent in super().take():
+            if number == signal.SIGTSTP:
+                os.killpg(0, signal.SIGCONT)
+            yield number, sent
+supervisor.Signals = Hastiest
+supervisor.supervise(["sh", "-c", "kill -s TSTP $PPID; sleep 1"], os.environ)
+"""
+
+
+@pytest.mark.parametrize("code", [HASTY, HASTIER, HASTIEST], ids=["hasty", "hastier", "hastiest"])
 def test_a_shell_that_continues_us_before_we_have_stopped_needs_no_second_fg(code: str) -> None:
     child = pexpect.spawn("bash --norc -i", encoding="utf-8", timeout=TIMEOUT)
     child.sendline(f"'{sys.executable}' -c '{code}'; echo status=$?.")

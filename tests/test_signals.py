@@ -10,7 +10,7 @@ from shellenv.processes import subprocess
 
 BEGIN = """
 import os, select, signal
-from shellenv import signals, supervisor
+from shellenv import signals
 
 def send(*numbers):
     for number in numbers:
@@ -22,7 +22,7 @@ def heard(wait=None):
 
 watched = {signal.SIGTSTP, signal.SIGTERM}
 signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-signal.signal(signal.SIGCONT, supervisor.note_continued)
+signal.signal(signal.SIGCONT, signals.note_continued)
 """
 DIRECTLY = "there = signals.Signals(watched)\n"
 IN_A_THREAD = "signals._signalfd = lambda _: -1\n" + DIRECTLY  # as where there is no signalfd
@@ -55,12 +55,12 @@ def test_after_a_stop_it_is_known_whether_we_were_continued(
 ) -> None:
     code = f"""send(signal.SIGCONT, signal.SIGTSTP); print(heard())
 {after}
-print(supervisor.was_continued())"""
+print(signals.was_continued())"""
     assert said(begin + code) == f"[(20, True)]\n{continued}\n"
 
 
 def test_a_stop_between_others_counts_what_came_after_it_alone() -> None:
     """Another signal that is taken is no reason to forget it."""
     code = """send(signal.SIGTSTP); heard(); send(signal.SIGCONT, signal.SIGTERM); print(heard())
-print(supervisor.was_continued())"""
+print(signals.was_continued())"""
     assert said(DIRECTLY + code) == "[(15, True)]\nTrue\n"
