@@ -129,8 +129,10 @@ class _Supervisor:
             elif number == signal.SIGALRM:
                 self._send(signal.SIGKILL)
             elif number == signal.SIGTSTP:
-                if sent and not was_continued():
+                if sent:
                     self._send(number)
+                    if was_continued():  # before that, so that it would stay stopped
+                        self._send(signal.SIGCONT)
                 # The terminal's went to the program, too. We stop when that has: a shell reads the
                 # terminal from then on. It may as well not stop, or not yet.
             else:
