@@ -45,6 +45,13 @@ TITLED = frozenset(
 """These do."""
 
 
+LOOKED_AT = (
+    *("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME"),
+    *("_OLD_VIRTUAL_PATH", "_OLD_VIRTUAL_PYTHONHOME", "_OLD_VIRTUAL_PS1"),
+)
+"""What an activate script that is known by heart may find, keep or clear."""
+
+
 class Script(NamedTuple):
     """What one does where no environment is active, and PYTHONHOME and what it defines are unset.
 
@@ -70,6 +77,12 @@ def known(text: str, venv: str) -> Script | None:
         return None
     names = tuple(posix or fish for _, posix, fish in functions)
     return Script(names, "\n".join(code for code, *_ in functions), title)
+
+
+def environment_of(venv: str, script: Script) -> dict[str, str]:
+    """The variables that the activate script `script` of the environment at `venv` exports."""
+    title = {} if script.title is None else {"VIRTUAL_ENV_PROMPT": script.title}
+    return {"VIRTUAL_ENV": venv, **title}
 
 
 def digest(text: str, venv: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shellenv import program, state
+from shellenv.byheart import LOOKED_AT, Script, environment_of
 from shellenv.context import Context
 from shellenv.plan import Plan, Venv, expand
 from shellenv.state import Log, Record
@@ -15,17 +16,17 @@ from shellenv.survey import Survey
 
 PROMPT = "VIRTUAL_ENV_DISABLE_PROMPT"
 
-OWN = ("_", "SHLVL", "PWD", "OLDPWD", PROMPT)
-"""What bash or we set for the moment, whatever is sourced."""
+OWN = ("_", "SHLVL", "PWD", "OLDPWD", "PS1", "PS2", PROMPT)
+"""What bash or we set or drop for the moment, whatever is sourced."""
 
 
 def environment(ctx: Context, found: Survey) -> dict[str, str]:
     """`ctx.env` as a shell with the hook would have it, undo log included: a shell that is started
     in it, elsewhere, knows what to take back.
 
-    The activate script is sourced for it, by bash if there is one, so what people have added to it
-    is there. A virtual environment that is active already, or that the user has deactivated, is
-    left as it is.
+    The activate script is sourced for it unless it is known by heart, by bash if there is one, so
+    what people have added to it is there. A virtual environment that is active already, or that
+    the user has deactivated, is left as it is.
     """
     plan = found.plan
     before = dict(ctx.env)
@@ -80,17 +81,29 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 def _activated(env: Mapping[str, str], venv: Venv) -> dict[str, str]:
     """`env` after the activate script of `venv`; where bash cannot say, what such scripts do."""
-    script = 'source "$0" >/dev/null 2>&1; exec env -0'
-    command = ["bash", "--norc", "--noprofile", "-c", script, f"{venv.path}/bin/activate"]
+    if venv.script is not None and _is_plain(env, venv.script):
+        return {**env, **environment_of(venv.path, venv.script), "PATH": _front_bin(env, venv)}
+    script = 'source "$1" >/dev/null 2>&1; exec env -0'  # not $0: it would not be sourced, uv says
+    command = ["bash", "--norc", "--noprofile", "-c", script, "bash", f"{venv.path}/bin/activate"]
     output = program.output(command, {**env, PROMPT: "1"})  # or it makes and exports a PS1
     if output is not None:
         words = output.decode("utf-8", "surrogateescape").split("\0")
         after = dict(word.split("=", 1) for word in words if "=" in word)
         own = {name: env[name] for name in OWN if name in env}
         return {**{name: after[name] for name in after if name not in OWN}, **own}
-    plain = {**env, "VIRTUAL_ENV": venv.path, "PATH": _front(f"{venv.path}/bin", env)}
+    plain = {**env, "VIRTUAL_ENV": venv.path, "PATH": _front_bin(env, venv)}
     plain.pop("PYTHONHOME", None)
     return plain
+
+
+def _is_plain(env: Mapping[str, str], script: Script) -> bool:
+    """Does `env` have nothing that the script would look at, but a PATH?"""
+    functions = (f"BASH_FUNC_{name}%%" for name in script.functions)
+    return bool(env.get("PATH")) and not any(name in env for name in (*LOOKED_AT, *functions))
+
+
+def _front_bin(env: Mapping[str, str], venv: Venv) -> str:
+    return _front(f"{venv.path}/bin", env)
 
 
 def _declined(ctx: Context, plan: Plan) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from shellenv import precompiled, state
-from shellenv.byheart import Script
+from shellenv.byheart import LOOKED_AT, Script, environment_of
 from shellenv.plan import Alias, Plan, Ref, Value, Variable
 from shellenv.shells import HOOK_VERSION, PLAIN_IN_FISH, SHELLS, Code, Shell
 from shellenv.survey import PRESENT, Watch
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 RUN = 20
 """Variables set by one call: a shell takes time squared to go through its arguments."""
 
-
-LOOKED_AT = (
-    *("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PYTHONHOME"),
-    *("_OLD_VIRTUAL_PATH", "_OLD_VIRTUAL_PYTHONHOME", "_OLD_VIRTUAL_PS1"),
-)
-"""What an activate script that is known by heart may find, keep or clear."""
 
 LOT = 200
 """Variables that fish asks about at once."""
@@ -210,12 +204,6 @@ def _lots(names: tuple[Code, ...]) -> tuple[tuple[int, tuple[Code, ...]], ...]:
     """`names` in lots that fish can count, and their numbers: its $status ends at 255."""
     parts = (names[i : i + LOT] for i in range(0, len(names), LOT))
     return tuple((len(part), part) for part in parts)
-
-
-def environment_of(venv: str, script: Script) -> dict[str, str]:
-    """The variables that the activate script `script` of the environment at `venv` exports."""
-    title = {} if script.title is None else {"VIRTUAL_ENV_PROMPT": script.title}
-    return {"VIRTUAL_ENV": venv, **title}
 
 
 def _short(shell: Shell, plan: Plan, plain: Iterable[Variable]) -> Short | None:

@@ -18,6 +18,8 @@ from harness import BIN, make_venv
 
 from shellenv.activation import VIRTUALENVS, touches
 from shellenv.byheart import digest, known
+from shellenv.environment import _activated
+from shellenv.plan import Venv
 
 SCRIPTS = {"activate": False, "activate.fish": True}
 
@@ -87,6 +89,54 @@ def test_what_is_known_by_heart_is_what_the_script_does(
     assert (
         effect(kind, venv / "bin" / script) == f"{venv}\n{venv}/bin:/bin\n/bin\n{titled}\n{names}"
     )
+
+
+@pytest.mark.parametrize("generator", KNOWN)
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"PATH": "/a b:/bin"},
+        {"PATH": ""},
+        {"PYTHONHOME": "/usr"},
+        {"_OLD_VIRTUAL_PATH": "/old"},
+        {"VIRTUAL_ENV_PROMPT": "mine"},
+        {"BASH_FUNC_deactivate%%": "() {  echo mine\n}"},
+        {"PS1": "> "},
+    ],
+    ids=lambda more: "".join(more) or "nothing",
+)
+def test_a_program_gets_what_sourcing_it_would_export(
+    tmp_path: Path, generator: str, more: dict[str, str]
+) -> None:
+    venv = tmp_path / "venv"
+    GENERATORS[generator](venv)
+    script = known(read(venv, "activate"), str(venv))
+    assert script
+    env = {"HOME": "/", "PATH": "/bin:/usr/bin", **more}
+    by_heart, sourced = (_activated(env, Venv(str(venv), (), found)) for found in (script, None))
+    assert by_heart == sourced
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_a_program_gets_what_people_have_added(tmp_path: Path, generator: str) -> None:
+    venv = tmp_path / "venv"
+    GENERATORS[generator](venv)
+    with (venv / "bin" / "activate").open("a") as stream:
+        stream.write("export ADDED=1\n")
+    env = {"HOME": "/", "PATH": "/bin:/usr/bin", "PS1": "> "}
+    found = _activated(env, Venv(str(venv)))
+    assert (found["VIRTUAL_ENV"], found["ADDED"], found["PS1"]) == (str(venv), "1", "> ")
+
+
+def test_what_is_known_by_heart_is_not_sourced(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    by_venv(sys.executable, venv)
+    script = known(read(venv, "activate"), str(venv))
+    (venv / "bin" / "activate").unlink()
+    found = _activated({"PATH": "/bin"}, Venv(str(venv), (), script))
+    assert found["PATH"] == f"{venv}/bin:/bin"
+    assert found["VIRTUAL_ENV"] == str(venv)
 
 
 def effect(shell: str, script: Path) -> str:
