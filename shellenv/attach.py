@@ -289,7 +289,7 @@ class Attachment:
         os.write(self.notices, bytes((0, wrong)))
 
     def _note(self, number: int, value: int) -> None:
-        """A notice has come, of a signal or of what was written."""
+        """A notice has come: of what was written (0), or one that is reacted to as to a signal."""
         if number:
             self.react(number, value)
             return

@@ -81,8 +81,9 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 def _activated(env: Mapping[str, str], venv: Venv) -> dict[str, str]:
     """`env` after the activate script of `venv`; where bash cannot say, what such scripts do."""
+    path = _front(f"{venv.path}/bin", env)
     if venv.script is not None and _is_plain(env, venv.script):
-        return {**env, **environment_of(venv.path, venv.script), "PATH": _front_bin(env, venv)}
+        return {**env, **environment_of(venv.path, venv.script), "PATH": path}
     script = 'source "$1" >/dev/null 2>&1; exec env -0'  # not $0: it would not be sourced, uv says
     command = ["bash", "--norc", "--noprofile", "-c", script, "bash", f"{venv.path}/bin/activate"]
     output = program.output(command, {**env, PROMPT: "1"})  # or it makes and exports a PS1
@@ -91,7 +92,7 @@ def _activated(env: Mapping[str, str], venv: Venv) -> dict[str, str]:
         after = dict(word.split("=", 1) for word in words if "=" in word)
         own = {name: env[name] for name in OWN if name in env}
         return {**{name: after[name] for name in after if name not in OWN}, **own}
-    plain = {**env, "VIRTUAL_ENV": venv.path, "PATH": _front_bin(env, venv)}
+    plain = {**env, "VIRTUAL_ENV": venv.path, "PATH": path}
     plain.pop("PYTHONHOME", None)
     return plain
 
@@ -100,10 +101,6 @@ def _is_plain(env: Mapping[str, str], script: Script) -> bool:
     """Does `env` have nothing that the script would look at, but a PATH?"""
     functions = (f"BASH_FUNC_{name}%%" for name in script.functions)
     return bool(env.get("PATH")) and not any(name in env for name in (*LOOKED_AT, *functions))
-
-
-def _front_bin(env: Mapping[str, str], venv: Venv) -> str:
-    return _front(f"{venv.path}/bin", env)
 
 
 def _declined(ctx: Context, plan: Plan) -> bool:
